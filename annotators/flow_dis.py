@@ -1,0 +1,79 @@
+"""Optical flow without weights: OpenCV DIS with a forward-backward check. What it is worth: docs/annotators.md."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from openuni.annotators.dis import lands_inside, length, make_dis, round_trip_error, sample, to_gray
+from openuni.engine.stage import Absent, Column, Result, Stage
+from openuni.modality import Map
+
+
+@dataclass(kw_only=True)
+class DisFlow(Stage):
+    """Forward flow t -> t+1 of every frame but the last, with a validity mask.
+
+    Result.map: data (T, H, W, 2) float32 px per frame, dense (also where it is not valid), last frame zeros; valid
+    (T, H, W) bool, last frame all False. A pixel is valid if it lands inside the next frame and comes back to its
+    start: |f + b|^2 < relative (|f|^2 + |b|^2) + absolute, where b is the backward flow at f's end.
+
+    Raises:
+        Absent: `too_short`, fewer than two frames.
+        ValueError: an unknown preset.
+
+    Source of the check: Sundaram, Brox and Keutzer, "Dense point trajectories by GPU-accelerated large displacement
+    optical flow", ECCV 2010, eq. 5.
+    """
+
+    preset: str = "medium"
+    """DIS preset: ultrafast, fast or medium. Medium halves the error of fast (EPE 0.18 against 0.32 px at 256 x 256)
+    and still runs at 30 pairs a second at 480 x 832."""
+    relative: float = 0.01
+    """Share of the squared lengths allowed as squared round-trip error. Sundaram et al.: 0.01."""
+    absolute_px2: float = 0.5
+    """Squared round-trip error always allowed, px^2. Sundaram et al.: 0.5."""
+
+    name: ClassVar[str] = "flow"
+    modality: ClassVar[str | None] = "flow"
+    licence: ClassVar[str] = "Apache-2.0 (OpenCV DIS; no weights)"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("magnitude_mean_px", "px/frame", "mean length of the flow over valid pixels"),
+        Column("magnitude_p95_px", "px/frame", "95th percentile of the flow's length over valid pixels"),
+        Column("valid_fraction", "0..1", "share of pixels that pass the forward-backward check, last frame left out"),
+        Column("fb_error_px", "px", "mean forward-backward round-trip error over valid pixels"),
+    )
+
+    def setup(self) -> None:
+        """Make the DIS object, once per worker."""
+        self._dis = make_dis(self.preset)
+
+    def __call__(self, clip: Any) -> Result:
+        """Estimate the flow of a clip of two frames or more."""
+        rgb = clip.frames.rgb
+        if rgb.ndim != 4 or rgb.shape[-1] != 3 or rgb.dtype != np.uint8:
+            raise ValueError(f"frames must be (T, H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
+        if len(rgb) < 2:
+            raise Absent("too_short")
+        gray = [to_gray(frame) for frame in rgb]
+        flow = np.zeros((*rgb.shape[:3], 2), np.float32)
+        valid = np.zeros(rgb.shape[:3], bool)
+        error = np.zeros(rgb.shape[:3], np.float32)
+        for t in range(len(gray) - 1):
+            flow[t] = self._dis.calc(gray[t], gray[t + 1], None)
+            backward = self._dis.calc(gray[t + 1], gray[t], None)
+            error[t] = round_trip_error(flow[t], backward)
+            squared = (flow[t] ** 2).sum(-1) + (sample(backward, flow[t]) ** 2).sum(-1)
+            valid[t] = (error[t] ** 2 < self.relative * squared + self.absolute_px2) & lands_inside(flow[t])
+        return Result(scores=_scores(flow, valid, error), map=Map(data=flow, valid=valid))
+
+
+def _scores(flow: np.ndarray, valid: np.ndarray, error: np.ndarray) -> dict[str, float | None]:
+    lengths = length(flow)[valid]
+    some = lengths.size > 0
+    return {
+        "magnitude_mean_px": float(lengths.mean(dtype=np.float64)) if some else None,
+        "magnitude_p95_px": float(np.percentile(lengths, 95)) if some else None,
+        "valid_fraction": float(valid[:-1].mean()),
+        "fb_error_px": float(error[valid].mean(dtype=np.float64)) if some else None,
+    }

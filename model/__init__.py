@@ -1,0 +1,1 @@
+"""Model: the unified diffusion transformer, its codecs, training and generation."""

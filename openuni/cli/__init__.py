@@ -1,0 +1,72 @@
+"""Command line: openuni build | show | list | doctor | demo. Each command is one file of this folder."""
+
+import errno
+import logging
+import os
+import sys
+
+import typer
+
+from openuni import __version__
+from openuni.cli.build import build
+from openuni.cli.demo import demo
+from openuni.cli.doctor import doctor
+from openuni.cli.list import list_parts
+from openuni.cli.show import show
+from openuni.env import prepare
+from openuni.errors import OpenUniError, RunFailed
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+app = typer.Typer(
+    name="openuni",
+    help="Build the OpenUni dataset: raw video in, clips with aligned modalities in WebDataset shards out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("build")(build)
+app.command("show")(show)
+app.command("list")(list_parts)
+app.command("doctor")(doctor)
+app.command("demo")(demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"openuni {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what is done, and tracebacks of failing stages."),
+) -> None:
+    level = logging.DEBUG if verbose else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("openuni").setLevel(level)
+
+
+def main() -> None:
+    """Run the command line. Exit code 0 done, 1 the run failed, 2 the user's mistake, 130 interrupted."""
+    prepare()
+    try:
+        app()
+    except OpenUniError as error:
+        _end(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _end("interrupted. What is committed is kept; run the same command again to go on.", INTERRUPTED)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader of our output went away, as in `openuni list | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(RunFailed.exit_code)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _end("no space left on the device. Free some and run the same command again.", RunFailed.exit_code)
+        raise
+
+
+def _end(message: str, code: int) -> None:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)

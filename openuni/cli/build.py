@@ -1,0 +1,115 @@
+"""`openuni build`: clips in, indexed shards out."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from openuni.pipelines.build import Build, Built
+
+MAX_REASONS = 12  # rows of the table of reasons
+
+
+def build(
+    source: Annotated[str, typer.Option(help="Source of the clips; see `openuni list sources`.", show_default=False)],
+    root: Annotated[
+        str | None, typer.Option(help="Where the source lies: a folder, a glob or a list file.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. [default: data/SOURCE]", show_default=False)] = None,
+    experts: Annotated[
+        list[str] | None,
+        typer.Option(help="Expert or set of experts; may be repeated. [default: embedded]", show_default=False),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset of rules: paper, basic, none. [default: the source's]", show_default=False)
+    ] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep only clips for which this holds: 'duration.seconds >= 5'. May be repeated."),
+    ] = None,
+    windows: Annotated[
+        str, typer.Option(help="What to annotate of a clip longer than the target: centre, head, all.")
+    ] = "centre",
+    limit: Annotated[int | None, typer.Option(help="List only this many clips.", show_default=False)] = None,
+    unit_size: Annotated[
+        int | None, typer.Option(help="Clips per shard. [default: at most 256]", show_default=False)
+    ] = None,
+    ray: Annotated[
+        str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes or actors. [default: one per core]", show_default=False)
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Set a parameter: 'frames.fps=8', 'motion.width_px=96'.")
+    ] = None,
+    max_error_fraction: Annotated[
+        float, typer.Option(help="Stop when more than this share of at least 50 clips failed.", min=0.0, max=1.0)
+    ] = 0.2,
+    retry: Annotated[
+        str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and write nothing.")] = False,
+) -> None:
+    """Filter clips, annotate them and write WebDataset shards. Run the same command again to resume."""
+    from openuni.config import parse_settings
+    from openuni.engine.monitor import Breaker
+    from openuni.engine.run import choose_engine
+    from openuni.pipelines.build import Build, BuildConfig
+    from openuni.pipelines.build import build as run_build
+
+    config = BuildConfig(
+        source=source,
+        root=root,
+        out=out or Path("data", source),
+        experts=tuple(name for text in experts or ["embedded"] for name in text.split(",")),
+        preset=preset,
+        rules=tuple(rule or ()),
+        windows=windows,
+        limit=limit,
+        unit_size=unit_size,
+        settings=parse_settings(set_ or ()),
+    )
+    parts = Build.prepare(config)
+    engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)
+    if dry_run:
+        _print_plan(parts, engine.describe())
+        return
+    statuses = tuple(retry.split(",")) if retry else ()
+    built = run_build(parts, engine, breaker=Breaker(max_error_fraction), retry=statuses)
+    _print_built(built)
+
+
+def _print_plan(parts: "Build", engine: str) -> None:
+    """Print what a build would do, for --dry-run."""
+    typer.echo(f"source    {parts.source.name} under {parts.config.root}")
+    typer.echo(f"output    {parts.score.out}")
+    typer.echo(f"filters   {', '.join(stage.name for stage in parts.score.stages)}")
+    typer.echo(f"rules     {' and '.join(rule.text for rule in parts.rules) or 'none'}")
+    for stage in parts.annotate.stages:
+        reads = f", reads {', '.join(stage.reads)}" if stage.reads else ""
+        typer.echo(f"stage     {stage.name}: {stage.expert or 'frames'}{reads}, {parts.annotate.fingerprints[stage.name]}")
+    typer.echo(f"engine    {engine}")
+
+
+def _print_built(built: "Built") -> None:
+    """Print the funnel and where things are."""
+    skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in built.skipped.most_common())
+    warned = "".join(f"; {count:,} warned: {reason}" for reason, count in built.warned.most_common())
+    typer.echo(f"listed    {built.listed:,} clips{skipped}{warned}")
+    finished = built.finished
+    typer.echo(f"selected  {len(built.selection.clip_ids):,} clips")
+    for reason, count in built.selection.counts().most_common(MAX_REASONS):
+        typer.echo(f"          {count:>7,} against: {reason}")
+    for modality, counts in finished.modalities.items():
+        absent = "".join(f", {count:,} {reason}" for reason, count in counts.most_common() if reason != "ok")
+        typer.echo(f"{modality:<9} {counts['ok']:>7,} samples{absent}")
+    typer.echo(
+        f"wrote {finished.shards:,} shards ({finished.clips:,} clips, {finished.hours:.2f} h, "
+        f"{finished.bytes / 1e6:,.1f} MB) to {built.out}"
+    )
+    typer.echo(f"index {built.out / 'index.parquet'}; look at it with: openuni show {built.out}")
+    if not finished.clips:
+        typer.echo("No clip passes the rules. `--preset none` keeps all; `--rule` and `--preset` choose others.", err=True)

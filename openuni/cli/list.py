@@ -1,0 +1,111 @@
+"""`openuni list`: print what there is of one kind of part, from the tables in openuni/table.py."""
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import typer
+
+from openuni import table
+from openuni.errors import UnknownName
+
+Row = dict[str, str]
+
+
+def list_parts(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="modalities, sources, filters or experts; all names if left out.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+) -> None:
+    """List the parts there are: modalities, sources, filters with every score column, experts with licences."""
+    found = rows(kind) if kind else list(_names())
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(*(name.replace("_", " ") for name in found[0])) if found else Table()
+    for row in found:
+        shown.add_row(*(escape(value) for value in row.values()))
+    Console().print(shown)
+
+
+def rows(kind: str) -> list[Row]:
+    """Return what `openuni list KIND` prints, in the table's order.
+
+    Args:
+        kind: "modalities", "sources", "filters" or "experts".
+
+    Returns:
+        Rows with the same keys, all values text. Filters give one row for each score column.
+
+    Raises:
+        UnknownName: there is no such kind; the message lists them.
+    """
+    if kind not in KINDS:
+        raise UnknownName("kind of part", kind, KINDS)
+    names, describe = KINDS[kind]
+    return [row for name in names for row in describe(name, table.load(kind, names, name))]
+
+
+def _names() -> Iterator[Row]:
+    for kind, (names, _) in KINDS.items():
+        yield {"kind": kind, "names": ", ".join(names)}
+
+
+def _modality(name: str, part: Any) -> Iterator[Row]:
+    yield {
+        "modality": name,
+        "prompts": "; ".join(part.wordings),
+        "members": ", ".join(part.members),
+        "palettes": ", ".join(part.profiles),
+    }
+
+
+def _source(name: str, part: Any) -> Iterator[Row]:
+    yield {"source": name, "what_it_is": _first_line(part)}
+
+
+def _filter(name: str, part: Any) -> Iterator[Row]:
+    for column in part.columns:
+        yield {
+            "filter": name,
+            "score": f"{part.name}.{column.name}",  # as a rule writes it
+            "unit": column.unit,
+            "meaning": column.meaning,
+        }
+
+
+def _expert(name: str, part: Any) -> Iterator[Row]:
+    yield {
+        "expert": name,
+        "modality": part.modality or "",
+        "licence": part.licence,
+        "needs": _needs(part.needs),
+        "reads": ", ".join(part.reads),
+        "what_it_is": _first_line(part),
+    }
+
+
+KINDS: dict[str, tuple[dict[str, str], Callable[[str, Any], Iterator[Row]]]] = {
+    "modalities": (table.MODALITIES, _modality),
+    "sources": (table.SOURCES, _source),
+    "filters": (table.FILTERS, _filter),
+    "experts": (table.ANNOTATORS, _expert),
+}
+
+
+def _needs(needs: Any) -> str:
+    """Write what a worker needs: "1 CPU", "2 CPU, 1 GPU (8 GB)"."""
+    text = f"{needs.cpus:g} CPU"
+    if needs.gpus:
+        text += f", {needs.gpus:g} GPU" + (f" ({needs.vram_gb:g} GB)" if needs.vram_gb else "")
+    return text
+
+
+def _first_line(part: Any) -> str:
+    return (inspect.getdoc(part) or "").partition("\n")[0]

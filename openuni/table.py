@@ -1,0 +1,62 @@
+"""Name tables: one literal dict for each kind of part; values are "module:Object", loaded on use.
+
+The tables stand here, below everything, so that a lower folder can use a higher one's part by name
+without importing it. A new part is one file and one row.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from openuni.errors import UnknownName
+
+MODALITIES = {
+    "depth": "openuni.codec.depth:DEPTH",
+    "flow": "openuni.codec.flow:FLOW",
+    "densepose": "openuni.codec.densepose:DENSEPOSE",
+    "skeleton": "openuni.codec.skeleton:SKELETON",
+    "segmentation": "openuni.codec.segmentation:SEGMENTATION",
+}
+"""The five modalities, in the order of their ids in the model."""
+
+RGB = "openuni.codec.rgb:RGB"
+"""The frames themselves: stored through the same door, but no modality."""
+
+SOURCES = {
+    "folder": "openuni.pipelines.sources.folder:Folder",
+    "koala36m": "openuni.pipelines.sources.koala36m:Koala36M",
+}
+
+FILTERS = {
+    "duration": "openuni.pipelines.filters.duration:DurationFilter",
+    "resolution": "openuni.pipelines.filters.resolution:ResolutionFilter",
+    "motion": "openuni.pipelines.filters.motion:MotionFilter",
+    "published": "openuni.pipelines.filters.published:PublishedScores",
+}
+
+ANNOTATORS = {
+    "flow-dis": "openuni.annotators.flow_dis:DisFlow",
+    "depth-motion": "openuni.annotators.depth_motion:MotionDepth",
+}
+
+EXPERT_SETS: dict[str, tuple[str, ...]] = {
+    "embedded": ("flow-dis", "depth-motion"),
+    "none": (),
+}
+"""Sets of experts that `--experts` knows besides single names. embedded: no weights, any CPU."""
+
+
+def load(kind: str, table: dict[str, str], name: str) -> Any:
+    """Import and return the object that stands under `name`.
+
+    Args:
+        kind: what the table holds, for the error message: "source", "filter".
+        table: one of the tables of this file.
+        name: a key of it.
+
+    Raises:
+        UnknownName: `name` is not in `table`.
+    """
+    if name not in table:
+        raise UnknownName(kind, name, table)
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)

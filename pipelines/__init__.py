@@ -1,0 +1,1 @@
+"""Pipelines: the dataset build, from a source's clips to indexed shards."""

@@ -1,0 +1,234 @@
+"""The build: list, score, select, annotate, finish. Running it again resumes it."""
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+from openuni.clip import Clip
+from openuni.config import Settings, configured, refuse_unknown_parts
+from openuni.engine.job import Job
+from openuni.engine.monitor import Breaker
+from openuni.engine.retry import check_statuses, reopen
+from openuni.engine.run import Engine, run
+from openuni.engine.stage import Stage
+from openuni.errors import BadInput, RunFailed, UnknownName
+from openuni.frames import FrameTarget
+from openuni.pipelines.finish import Finished, finish
+from openuni.pipelines.parts import make_experts, make_filters, make_source
+from openuni.pipelines.presets import rules_of
+from openuni.pipelines.rgb import RgbStage
+from openuni.pipelines.select import Selection, select
+from openuni.pipelines.sources.base import Source
+from openuni.pipelines.windows import check_windows, windows_of
+from openuni.rule import Rule
+from openuni.run import RunFolder
+from openuni.view import OpenClip
+
+SCORE_TARGET = FrameTarget(fps=2.0, short_side_px=256, num_frames=32, spread=True)
+"""What filters see: few and small frames over the whole clip. Ours: motion and exposure show at 2 fps; 32 frames
+bound the memory of a long clip to 28 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildConfig:
+    """Everything that decides what a build writes."""
+
+    source: str
+    """Name in SOURCES."""
+    root: str | None = None
+    """Where the source lies; relative paths are taken from the working folder."""
+    out: Path
+    """The build's folder."""
+    experts: tuple[str, ...] = ("embedded",)
+    """Names in EXPERT_SETS or ANNOTATORS."""
+    preset: str | None = None
+    """Preset of rules; None takes the source's own."""
+    rules: tuple[str, ...] = ()
+    """Rules besides the preset's."""
+    windows: str = "centre"
+    """Which part of a clip longer than the target is annotated: centre, head or all."""
+    limit: int | None = None
+    """List only the source's first clips."""
+    unit_size: int | None = None
+    """Clips per unit; None chooses by their number."""
+    settings: Settings = field(default_factory=dict)
+    """`--set part.parameter=value`, as text."""
+
+
+@dataclass
+class Built:
+    """What a build did, for the closing lines."""
+
+    out: Path
+    listed: int
+    skipped: Counter[str]
+    warned: Counter[str]
+    selection: Selection
+    finished: Finished | None
+    resumed_units: int
+
+
+@dataclass
+class Build:
+    """A build's parts, made and checked before anything is written."""
+
+    config: BuildConfig
+    source: Source
+    score: Job
+    annotate: Job
+    rules: tuple[Rule, ...]
+
+    @classmethod
+    def prepare(cls, config: BuildConfig) -> "Build":
+        """Check a configuration and make its parts.
+
+        Raises:
+            BadInput: a name, a path, a rule or a setting cannot be used.
+        """
+        check_windows(config.windows)
+        for name in ("limit", "unit_size"):
+            value = getattr(config, name)
+            if value is not None and value < 1:
+                raise BadInput(f"--{name.replace('_', '-')} is {value}; give at least 1.")
+        root = None if config.root is None else Path(config.root).absolute()
+        source = make_source(config.source, root, config.settings)
+        filters = make_filters(config.settings)
+        experts = make_experts(config.experts, config.settings)
+        parts = ["source", "frames", "rgb", *(stage.name for stage in (*filters, *experts))]
+        refuse_unknown_parts(config.settings, parts)
+        target = configured(FrameTarget, config.settings.get("frames", {}), part="frames")
+        if config.windows == "head":
+            target = FrameTarget(**{**asdict(target), "window": "head"})
+        rgb = configured(RgbStage, config.settings.get("rgb", {}), part="rgb")
+        rules = tuple(Rule(text) for text in (*rules_of(config.preset or source.default_preset), *config.rules))
+        _check_columns(rules, filters)
+        source.check()
+        out = config.out.absolute()
+        base = str(source.base)
+        seen, kept = OpenClip(base, SCORE_TARGET), OpenClip(base, target)
+        score = Job(name="score", out=out, stages=filters, open_view=seen, view_fingerprint=seen.fingerprint())
+        stages = (rgb, *experts)
+        annotate = Job(name="annotate", out=out, stages=stages, open_view=kept, view_fingerprint=kept.fingerprint())
+        return cls(config, source, score, annotate, rules)
+
+    @property
+    def window_s(self) -> float:
+        """Length of one annotated window, seconds; infinite where the target has no rate or no length."""
+        target = self.annotate.open_view.target  # type: ignore[attr-defined]
+        return target.num_frames / target.fps if target.fps and target.num_frames else float("inf")
+
+
+def build(
+    parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str] = (), quiet: bool = False
+) -> Built:
+    """Run a build to its end.
+
+    Args:
+        parts: see Build.prepare.
+        engine: what runs the stages.
+        breaker: when to stop because too much fails.
+        retry: run clips of these statuses again: "error", "crash".
+        quiet: draw no progress.
+
+    Raises:
+        BadInput: the output folder is not ours or cannot be written.
+        RunFailed: the run could not be finished, or nothing usable came out of it.
+    """
+    config = parts.config
+    check_statuses(retry)
+    with RunFolder(config.out, "build") as folder:
+        _refuse_other_source(folder, parts)
+        folder.record({**asdict(config), "rules": [rule.text for rule in parts.rules], "target": _target(parts)})
+
+        # 1. list: the source is streamed into frozen units.
+        clips: Iterable[Clip] = parts.source.clips()
+        if config.limit is not None:
+            clips = itertools.islice(clips, config.limit)
+        parts.score.plan.append(clips, unit_size=config.unit_size)
+        listed = len(parts.score.plan.clip_ids())
+        folder.event("listed", clips=listed, skipped=dict(parts.source.skipped), warned=dict(parts.source.warned))
+        if not listed:
+            raise BadInput(_nothing_listed(parts))
+
+        retried = sum(reopen(job, retry) for job in (parts.score, parts.annotate))
+        if retry:
+            folder.event("retry", statuses=list(retry), runs=retried)
+
+        # 2. score: every filter, none drops; 3. select: rules over the ledgers.
+        scored = run(parts.score, engine, event=folder.event, breaker=breaker, quiet=quiet)
+        selection = select(parts.score, parts.rules)
+        folder.event("selected", clips=len(selection.clip_ids), of=listed, reasons=dict(selection.counts()))
+        if sum(selection.stage_failures.values()) == listed:
+            raise RunFailed(_nothing_worked("scored", listed, selection.stage_failures))
+
+        # 4. annotate: one decode, all experts.
+        parts.annotate.plan.append(_hash_order(_chosen(parts, selection)), unit_size=config.unit_size)
+        annotated = run(parts.annotate, engine, event=folder.event, breaker=breaker, quiet=quiet)
+
+        # 5. finish: from ledgers alone.
+        finished = finish(parts.annotate.out, parts.score, parts.annotate, set(selection.clip_ids))
+        folder.event("finished", clips=finished.clips, shards=finished.shards, bytes=finished.bytes)
+    if selection.clip_ids and not finished.clips:
+        raise RunFailed(_nothing_worked("annotated", len(selection.clip_ids), finished.modalities["rgb"]))
+    skipped, warned = Counter(parts.source.skipped), Counter(parts.source.warned)
+    return Built(parts.annotate.out, listed, skipped, warned, selection, finished, scored.skipped + annotated.skipped)
+
+
+def _chosen(parts: Build, selection: Selection) -> Iterator[Clip]:
+    """Yield the selected clips, or their windows, that may have to be planned."""
+    wanted = set(selection.clip_ids)
+    lengths = dict(
+        zip(selection.scores["clip_id"].to_pylist(), selection.scores["duration.seconds"].to_pylist(), strict=True)
+    )
+    for name in parts.score.plan.names():
+        for clip in parts.score.plan.read(name).clips:
+            if clip.clip_id not in wanted:
+                continue
+            if parts.config.windows == "all" and parts.window_s < float("inf"):
+                yield from windows_of(clip, length_s=lengths[clip.clip_id] or 0.0, window_s=parts.window_s)
+            else:
+                yield clip
+
+
+def _hash_order(clips: Iterable[Clip]) -> Sequence[Clip]:
+    """Sort clips by a hash of their id, so that shards are shuffled over sources, videos and lengths."""
+    return sorted(clips, key=lambda clip: hashlib.sha256(b"order:" + clip.clip_id.encode()).digest())
+
+
+def _target(parts: Build) -> dict[str, Any]:
+    return asdict(parts.annotate.open_view.target)  # type: ignore[attr-defined]
+
+
+def _check_columns(rules: Sequence[Rule], filters: Sequence[Stage]) -> None:
+    """Find a misspelt column before anything is decoded."""
+    known = [f"{stage.name}.{column.name}" for stage in filters for column in stage.columns]
+    for rule in rules:
+        for column in rule.columns:
+            if column not in known:
+                raise UnknownName("score column", column, known)
+
+
+def _refuse_other_source(folder: RunFolder, parts: Build) -> None:
+    """Refuse to mix another source into a build."""
+    before = folder.read().get("config", {}).get("source")
+    if before not in (None, parts.config.source):
+        raise BadInput(
+            f"{folder.folder} was built from source {before!r}, not {parts.config.source!r}. Choose another --out."
+        )
+
+
+def _nothing_listed(parts: Build) -> str:
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in parts.source.skipped.most_common())
+    why = f" Left out: {reasons}." if reasons else ""
+    return f"Source {parts.source.name} lists no clip under {parts.config.root}.{why} Check --root."
+
+
+def _nothing_worked(verb: str, clips: int, reasons: Counter[str]) -> str:
+    common = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+    return f"None of {clips} clips could be {verb}. Reasons: {common}. Check the files under --root."
+

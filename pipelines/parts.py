@@ -1,0 +1,52 @@
+"""Parts of a build by name: its source, filters and experts, with the user's settings applied."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from openuni.config import Settings, configured
+from openuni.engine.stage import Stage
+from openuni.errors import BadInput, UnknownName
+from openuni.pipelines.sources.base import Source
+from openuni.table import ANNOTATORS, EXPERT_SETS, FILTERS, SOURCES, load
+
+
+def make_source(name: str, root: Path | None, settings: Settings) -> Source:
+    """Return the source called `name`, its options set from `--set source.option=value`."""
+    source: Source = configured(load("source", SOURCES, name), settings.get("source", {}), part="source", root=root)
+    return source
+
+
+def make_filters(settings: Settings) -> tuple[Stage, ...]:
+    """Return every filter: each only adds score columns, so none is left out."""
+    return tuple(
+        configured(load("filter", FILTERS, name), settings.get(name, {}), part=name) for name in FILTERS
+    )
+
+
+def make_experts(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
+    """Return the experts that `--experts` names, each behind those that it reads.
+
+    Args:
+        names: names in EXPERT_SETS or ANNOTATORS; a later one replaces an earlier one of the same modality.
+        settings: applied by modality: `--set flow.parameter=value`.
+
+    Raises:
+        UnknownName: a name is in neither table.
+        BadInput: an expert reads a modality that no chosen expert makes.
+    """
+    chosen: dict[str, type[Stage]] = {}
+    for name in names:
+        if name not in EXPERT_SETS and name not in ANNOTATORS:
+            raise UnknownName("expert", name, [*EXPERT_SETS, *ANNOTATORS])
+        for expert in EXPERT_SETS.get(name, (name,)):
+            cls = load("expert", ANNOTATORS, expert)
+            chosen[cls.name] = cls
+    ordered: list[str] = []
+    while len(ordered) < len(chosen):
+        ready = [name for name, cls in chosen.items() if name not in ordered and set(cls.reads) <= set(ordered)]
+        if not ready:
+            name, cls = next((name, cls) for name, cls in chosen.items() if name not in ordered)
+            missing = sorted(set(cls.reads) - set(chosen)) or sorted(cls.reads)
+            raise BadInput(f"Expert {cls.expert} ({name}) reads {', '.join(missing)}; add an expert for it to --experts.")
+        ordered.append(ready[0])
+    return tuple(configured(chosen[name], settings.get(name, {}), part=name) for name in ordered)

@@ -1,4 +1,4 @@
-# make demo   environment, then the whole chain on a few rendered clips
+# make demo   environment, then a few clips from nothing to shards and pictures
 # make test   environment, then the tests (CPU only, no network beyond the package registry)
 #
 # Variables: VENV=.venv  PYTHON=python3.11  ARGS='-k flow -x' (passed to pytest)
@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 
 help:
 	@echo "make setup        the environment: $(VENV), about 7 GB, half a minute with uv, three with pip"
-	@echo "make demo         render, build, train, generate, bench on a few clips; prints where the report is"
+	@echo "make demo         a few clips from nothing to shards and pictures (openuni demo)"
 	@echo "make test         the tests (ARGS='-k flow -x' to choose)"
 	@echo "make test-slow    the tests that take more than 20 s each"
 	@echo "make lint         ruff and mypy"

@@ -50,7 +50,9 @@ class Clip:
         return cls(**{**row, "published": json.loads(row["published"])})
 
 
-def make_clip_id(source: str, source_key: str, *, start_s: float = 0.0, end_s: float | None = None, content: str = "") -> str:
+def make_clip_id(
+    source: str, source_key: str, *, start_s: float = 0.0, end_s: float | None = None, content: str = ""
+) -> str:
     """Hash what identifies a clip to its id.
 
     The same clip has the same id on every machine and in every run.

@@ -23,7 +23,7 @@ def parse_settings(texts: Iterable[str]) -> Settings:
         name, equals, value = text.partition("=")
         part, dot, parameter = name.strip().partition(".")
         if not (equals and dot and part and parameter):
-            raise BadInput(f"--set {text!r} is not understood; write part.parameter=value, as in flow.threshold_px=1.5.")
+            raise BadInput(f"--set {text!r} is not understood; write part.parameter=value, as in frames.fps=8.")
         settings.setdefault(part, {})[parameter] = value.strip()
     return settings
 
@@ -81,5 +81,6 @@ def _convert(text: str, hint: Any, name: str) -> Any:
             return value
         if (get_origin(option) or option) is tuple and isinstance(value, list | tuple):
             return tuple(value)
-    expected = " or ".join("none" if option is type(None) else getattr(option, "__name__", str(option)) for option in options)
+    names = ["none" if option is type(None) else getattr(option, "__name__", str(option)) for option in options]
+    expected = " or ".join(names)
     raise BadInput(f"--set {name}={text}: expected {expected}.")

@@ -37,9 +37,10 @@ DEFAULTS = MappingProxyType(
 )
 """Name -> value, set where the user has not set it. The same on the driver and on every worker."""
 
-LOCAL_RAY = MappingProxyType({"RAY_AUTH_MODE": "disabled"})
-"""Only for a cluster that we start on this machine ourselves: Ray 2.60 otherwise makes a token in the home folder
-and warns. Never for a cluster that the user names: it may demand its token. Set before the first `import ray`."""
+LOCAL_RAY = MappingProxyType({"RAY_AUTH_MODE": "disabled", "RAY_BACKEND_LOG_LEVEL": "fatal"})
+"""Only for a cluster that we start on this machine ourselves, set before the first `import ray`. Ray 2.60 otherwise
+makes a token in the home folder and warns (a cluster that the user names may demand its token), and its C++ core
+writes an error line for every actor pool with restarts to the driver's stderr."""
 
 FORWARDED = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 """Names without a default here that workers get if the driver has them."""

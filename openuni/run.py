@@ -47,7 +47,7 @@ class RunFolder:
         self._refuse_foreign()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.folder / LOCK, "a")  # noqa: SIM115 - closed in __exit__
+            self._lock = open(self.folder / LOCK, "a")
         except OSError as error:
             if is_full(error):
                 raise disk_full(self.folder) from error

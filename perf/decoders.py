@@ -146,7 +146,7 @@ def _encode(path: Path, codec: str, width: int, height: int, gop: int, tagged: b
     rng = np.random.default_rng(0)
     texture = cv2.GaussianBlur(rng.integers(0, 256, (height, width * 2, 3), dtype=np.uint8), (0, 0), 3)
     texture = cv2.normalize(texture, None, 20, 235, cv2.NORM_MINMAX)
-    options = {"preset": "fast", "g": str(gop), **({"x265-params": "log-level=0"} if codec == "libx265" else {})}
+    options = {"preset": "veryfast", "g": str(gop), **({"x265-params": "log-level=0"} if codec == "libx265" else {})}
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=30, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -202,7 +202,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         clips = make_clips(Path(folder)) + sorted(arguments.clips.glob("*.mp4") if arguments.clips else [])
-        rows = [row for clip in clips for task in TASKS for row in measure(clip, task, arguments.repeats)]
+        rows = []
+        for clip in clips:
+            for task in TASKS:
+                print(f"{clip.stem}: {task}", file=sys.stderr)
+                rows += measure(clip, task, arguments.repeats)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     versions = {"av": av.__version__, "decord": decord.__version__, "opencv": cv2.__version__}
     record = {

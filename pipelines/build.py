@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from openuni.clip import Clip
 from openuni.config import Settings, configured, refuse_unknown_parts
 from openuni.engine.job import Job
@@ -27,6 +26,7 @@ from openuni.pipelines.sources.base import Source
 from openuni.pipelines.windows import check_windows, windows_of
 from openuni.rule import Rule
 from openuni.run import RunFolder
+from openuni.table import FILTERS, load
 from openuni.view import OpenClip
 
 SCORE_TARGET = FrameTarget(fps=2.0, short_side_px=256, num_frames=32, spread=True)
@@ -69,7 +69,7 @@ class Built:
     skipped: Counter[str]
     warned: Counter[str]
     selection: Selection
-    finished: Finished | None
+    finished: Finished
     resumed_units: int
 
 
@@ -97,7 +97,8 @@ class Build:
                 raise BadInput(f"--{name.replace('_', '-')} is {value}; give at least 1.")
         root = None if config.root is None else Path(config.root).absolute()
         source = make_source(config.source, root, config.settings)
-        filters = make_filters(config.settings)
+        rules = tuple(Rule(text) for text in (*rules_of(config.preset or source.default_preset), *config.rules))
+        filters = make_filters(_with_published(config.settings, rules))
         experts = make_experts(config.experts, config.settings)
         parts = ["source", "frames", "rgb", *(stage.name for stage in (*filters, *experts))]
         refuse_unknown_parts(config.settings, parts)
@@ -105,7 +106,6 @@ class Build:
         if config.windows == "head":
             target = FrameTarget(**{**asdict(target), "window": "head"})
         rgb = configured(RgbStage, config.settings.get("rgb", {}), part="rgb")
-        rules = tuple(Rule(text) for text in (*rules_of(config.preset or source.default_preset), *config.rules))
         _check_columns(rules, filters)
         source.check()
         out = config.out.absolute()
@@ -202,6 +202,16 @@ def _hash_order(clips: Iterable[Clip]) -> Sequence[Clip]:
 
 def _target(parts: Build) -> dict[str, Any]:
     return asdict(parts.annotate.open_view.target)  # type: ignore[attr-defined]
+
+
+def _with_published(settings: Settings, rules: Sequence[Rule]) -> Settings:
+    """Add the published scores that rules name to those that become columns, unless the user has listed them."""
+    named = {column.removeprefix("published.") for rule in rules for column in rule.columns if "published." in column}
+    known = [column.name for column in load("filter", FILTERS, "published").columns]
+    if "names" in settings.get("published", {}) or named <= set(known):
+        return settings
+    names = repr(tuple(known) + tuple(sorted(named - set(known))))
+    return {**settings, "published": {**settings.get("published", {}), "names": names}}
 
 
 def _check_columns(rules: Sequence[Rule], filters: Sequence[Stage]) -> None:

@@ -16,7 +16,6 @@ from openuni.engine.ledger import ledger_path, read_commit
 from openuni.pipelines.select import join_ledgers
 from openuni.sample import INDEX
 
-
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 

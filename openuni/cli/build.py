@@ -23,7 +23,8 @@ def build(
         typer.Option(help="Expert or set of experts; may be repeated. [default: embedded]", show_default=False),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Preset of rules: paper, basic, none. [default: the source's]", show_default=False)
+        str | None,
+        typer.Option(help="Preset of rules: paper, basic, none. [default: the source's]", show_default=False),
     ] = None,
     rule: Annotated[
         list[str] | None,
@@ -78,8 +79,11 @@ def build(
         _print_plan(parts, engine.describe())
         return
     statuses = tuple(retry.split(",")) if retry else ()
-    built = run_build(parts, engine, breaker=Breaker(max_error_fraction), retry=statuses)
-    _print_built(built)
+    try:
+        built = run_build(parts, engine, breaker=Breaker(max_error_fraction), retry=statuses)
+    finally:
+        engine.close()
+    print_built(built)
 
 
 def _print_plan(parts: "Build", engine: str) -> None:
@@ -90,11 +94,12 @@ def _print_plan(parts: "Build", engine: str) -> None:
     typer.echo(f"rules     {' and '.join(rule.text for rule in parts.rules) or 'none'}")
     for stage in parts.annotate.stages:
         reads = f", reads {', '.join(stage.reads)}" if stage.reads else ""
-        typer.echo(f"stage     {stage.name}: {stage.expert or 'frames'}{reads}, {parts.annotate.fingerprints[stage.name]}")
+        mark = parts.annotate.fingerprints[stage.name]
+        typer.echo(f"stage     {stage.name}: {stage.expert or 'frames'}{reads}, fingerprint {mark}")
     typer.echo(f"engine    {engine}")
 
 
-def _print_built(built: "Built") -> None:
+def print_built(built: "Built") -> None:
     """Print the funnel and where things are."""
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in built.skipped.most_common())
     warned = "".join(f"; {count:,} warned: {reason}" for reason, count in built.warned.most_common())
@@ -112,4 +117,4 @@ def _print_built(built: "Built") -> None:
     )
     typer.echo(f"index {built.out / 'index.parquet'}; look at it with: openuni show {built.out}")
     if not finished.clips:
-        typer.echo("No clip passes the rules. `--preset none` keeps all; `--rule` and `--preset` choose others.", err=True)
+        typer.echo("No clip passes the rules. --preset none keeps all; --rule and --preset choose others.", err=True)

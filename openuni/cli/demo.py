@@ -18,7 +18,7 @@ def demo(
     ray: Annotated[str, typer.Option(help="As in `openuni build`.")] = "auto",
 ) -> None:
     """Make a few clips (moving camera, moving things), build them and draw them."""
-    from openuni.cli.build import _print_built
+    from openuni.cli.build import print_built
     from openuni.cli.show import show
     from openuni.engine.monitor import Breaker
     from openuni.engine.run import choose_engine
@@ -28,8 +28,12 @@ def demo(
     clips = out / "clips"
     _make_clips(clips)
     config = BuildConfig(source="folder", root=str(clips), out=out / "build")
-    built = run_build(Build.prepare(config), choose_engine(ray, None, cores=os.cpu_count() or 1), breaker=Breaker())
-    _print_built(built)
+    engine = choose_engine(ray, None, cores=os.cpu_count() or 1)
+    try:
+        built = run_build(Build.prepare(config), engine, breaker=Breaker())
+    finally:
+        engine.close()
+    print_built(built)
     show(str(out / "build"), limit=len(SCENES), modality=None, clip=None, out=None, video=True)
     typer.echo(f"index: {out / 'build' / 'index.parquet'}    panels: {out / 'build' / 'show'}")
 

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from openuni.engine.job import Job
 from openuni.engine.monitor import Monitor
-from openuni.engine.worker import Worker
+from openuni.engine.worker import Report, Worker
 from openuni.errors import OpenUniError, RunFailed
 
 POLL_S = 0.5
@@ -37,10 +37,18 @@ class LocalEngine:
         if self.workers:
             _Pool(job, units, monitor).run(min(self.workers, len(units)))
             return
+
+        def report(one: Report) -> None:
+            monitor.clip(one)
+            monitor.check()
+
         worker = Worker(job)
         for name in units:
-            worker.run_unit(job.plan.read(name), lambda report: (monitor.clip(report), monitor.check())[0])
+            worker.run_unit(job.plan.read(name), report)
             monitor.unit(name)
+
+    def close(self) -> None:
+        """Nothing outlives a run."""
 
 
 @dataclass

@@ -8,7 +8,16 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from openuni.engine.worker import Report
@@ -31,7 +40,9 @@ class Breaker:
 class Monitor:
     """Counts reports of one pass. A context manager: inside it, progress is drawn on stderr."""
 
-    def __init__(self, name: str, *, clips: int, units: int, event: Event, breaker: Breaker, quiet: bool = False) -> None:
+    def __init__(
+        self, name: str, *, clips: int, units: int, event: Event, breaker: Breaker, quiet: bool = False
+    ) -> None:
         self.name = name
         self.statuses: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -42,12 +53,13 @@ class Monitor:
         self._fresh = 0
         columns: list[ProgressColumn] = [
             TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("clips"),
             _Rate(),
+            TimeElapsedColumn(),
             TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[counts]}"),
         ]
         console = Console(stderr=True)

@@ -9,7 +9,7 @@ import math
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from openuni.engine.job import Job
@@ -24,7 +24,7 @@ OBJECT_STORE_BYTES = 200_000_000  # rows are unit names; Ray's default would tak
 POLL_S = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass
 class RayEngine:
     """Runs a job on Ray.
 
@@ -34,6 +34,7 @@ class RayEngine:
     address: str = "local"
     workers: int | None = None
     """Worker actors. None: as many as the cluster's CPUs and GPUs carry."""
+    _started: bool = field(default=False, init=False, repr=False, compare=False)
 
     def describe(self) -> str:
         """Say in words what runs the job."""
@@ -51,13 +52,17 @@ class RayEngine:
                 os.environ.setdefault(name, value)
         import ray
 
-        started = _connect(self.address)
-        try:
-            size = self._pool_size(job, len(units))
-            _run_units(job, units, monitor, size)
-        finally:
-            if started:
-                ray.shutdown()
+        self._started = _connect(self.address) or self._started
+        assert ray.is_initialized(), "_connect joins or starts Ray"
+        _run_units(job, units, monitor, self._pool_size(job, len(units)))
+
+    def close(self) -> None:
+        """Leave the cluster, or end the one that `run` started. It is kept between passes: starting takes seconds."""
+        import ray
+
+        if self._started:
+            ray.shutdown()
+            self._started = False
 
     def _pool_size(self, job: Job, units: int) -> int:
         """Return how many actors run at once: every one gets its full share of CPUs and GPUs."""

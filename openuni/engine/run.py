@@ -24,6 +24,10 @@ class Engine(Protocol):
         """Run and commit units; RunFailed if the run cannot go on."""
         ...
 
+    def close(self) -> None:
+        """Free what is kept between runs."""
+        ...
+
 
 class Ran(NamedTuple):
     """What one call of `run` did."""

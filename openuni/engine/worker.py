@@ -339,7 +339,7 @@ def _watchdog(timeout_s: float) -> Iterator[None]:
     faulthandler's timer needs no GIL, so it also ends a process that hangs inside a decoder.
     """
     try:
-        faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__ or sys.stderr)
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from codec_cases import depth_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -10,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from openuni.codec.depth import DEPTH
 from openuni.modality import Map, modality
 from openuni.video import decode_rgb, encode_rgb_lossless, encode_rgb_mp4
+from tests.openuni.codec_cases import depth_map
 
 KINDS = ("relative_disparity", "metric_depth")
 BOUND = 1 / 8190  # half a step of 12 bits

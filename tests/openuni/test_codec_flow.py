@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from codec_cases import flow_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -12,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from openuni.codec.flow import FLOW, colour_wheel, wheel_colours
 from openuni.modality import Map, modality
 from openuni.video import decode_rgb, encode_rgb_lossless, encode_rgb_mp4
+from tests.openuni.codec_cases import flow_map
 
 
 def assert_same(first, second):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from codec_cases import label_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -10,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from openuni.codec.segmentation import SEGMENTATION, instance_colours
 from openuni.modality import Map, modality
 from openuni.video import decode_rgb, encode_rgb_lossless, encode_rgb_mp4
+from tests.openuni.codec_cases import label_frames
 
 SHAPES = hnp.array_shapes(min_dims=3, max_dims=3, max_side=5)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from codec_cases import skeleton_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -11,6 +10,7 @@ from openuni.codec.skeleton import SKELETON
 from openuni.codec.skeleton_drawing import JOINT_COLOURS, LIMBS, OPENPOSE_FROM_COCO, stick_width, to_openpose
 from openuni.modality import Map, modality
 from openuni.video import decode_rgb, encode_rgb_lossless, encode_rgb_mp4
+from tests.openuni.codec_cases import skeleton_map
 
 
 def assert_same(first, second):

@@ -25,6 +25,7 @@ from openuni.modality import Map
 REFERENCE_WIDTH_PX = 832  # motion thresholds are stated at this width (Wan's 480 x 832) and scale with the width
 SMALLEST_SIDE_PX = 16  # DIS needs patches of 8 px on a pyramid of at least one level
 CALIBRATION_PAIRS = 5  # ours: their median counts, and one or two of five may be caught in a wrong pose
+CALIBRATION_THIN = 4  # every 4th point: 500 give the same focal lengths as 1000, in half the time
 PERCENTILES = (0.5, 99.5)  # ours: a few wrong pixels must not stretch the range that the clip is stored in
 GUIDE_RADIUS, GUIDE_EPSILON = 2, 1e-3  # He and Sun's range; against plain bilinear AbsRel changes by less than 0.002
 
@@ -67,7 +68,8 @@ class MotionDepth(Stage):
     work_side_px: int = 512
     """Long side at which everything is computed. Ours: docs/annotators.md has the trade of accuracy for time."""
     stride: int = 3
-    """Every n-th frame is a keyframe (evenly spaced, at most this far apart). Ours: 2, 3 and 4 measure alike (same file), 3 takes three quarters of 2's time."""
+    """Every n-th frame is a keyframe (evenly spaced, at most this far apart). Ours: 2, 3 and 4 measure alike (same
+    file), 3 takes three quarters of 2's time."""
     baselines: tuple[float, ...] = (0.02, 0.035, 0.05)
     """Wanted median motion between the frames of a pair, as a share of the width. Ours: the prototype's (its t +- 3,
     6, 10 frames are 0.01 to 0.03) has 1.5 times the error, 0.03 to 0.08 leaves fewer pixels valid."""
@@ -122,7 +124,7 @@ class MotionDepth(Stage):
         Column("valid_fraction", "0..1", "share of pixels measured, not filled"),
         Column("keyframe_fraction", "0..1", "share of keyframes with a measured depth"),
         Column("parallax_px", "px", "median over pairs of the homography residual, at 832 px width"),
-        Column("inlier_fraction", "0..1", "median over pairs with parallax: share of points that obey one rigid motion"),
+        Column("inlier_fraction", "0..1", "share of points that obey one rigid motion, median over pairs used"),
         Column("agreement", "-1..1", "rank correlation of depths from different pairs, median over keyframes"),
         Column("spread", "1", "median relative disagreement of the pairs that see a pixel"),
         Column("focal_ratio", "1", "estimated focal length over the long side"),
@@ -156,7 +158,7 @@ class MotionDepth(Stage):
         return max(SMALLEST_SIDE_PX, round(height * scale)), max(SMALLEST_SIDE_PX, round(width * scale))
 
     def _camera_rests(self, steps: list[np.ndarray], width: int) -> bool:
-        # A quarter, because a mover may fill much of the picture; 9 of 10 frames, because a camera may rest for a while.
+        # A quarter: a mover may fill much of the picture. 9 of 10 frames: a camera may rest for a while.
         quarter = [np.percentile(length(step), 25) for step in steps]
         return float(np.percentile(quarter, 90)) < self.static_px * width / REFERENCE_WIDTH_PX
 
@@ -179,11 +181,17 @@ class MotionDepth(Stage):
         count = -(-(len(gray) - 1) // self.stride) + 1
         keys = [int(key) for key in np.linspace(0, len(gray) - 1, count).round()]
         views = [gray[key] for key in keys]
-        focal = self._focal(views, (height, width))
+        wide = [self._pair(views, a, b) for a, b in _wide(len(keys), max(1, self.max_offset // self.stride))]
+        wide_pairs = [pair for pair in wide if pair]
+        # The widest pairs have the most parallax: if none has any, the rest need not be tried.
+        if wide_pairs and max(self._residual(pair) for pair in wide_pairs) < self.parallax_px:
+            raise Absent("no_parallax")
+        focal = self._focal(wide_pairs, (height, width))
         offsets = self._offsets(steps, len(keys), width)
         readings: list[list[Reading]] = [[] for _ in keys]
         wanted = [(a, a + offset) for a in range(len(keys)) for offset in offsets if a + offset < len(keys)]
-        parallax, inliers = [], []
+        parallax: list[float] = []
+        inliers: list[float] = []
         for a, b in wanted:
             pair = self._pair(views, a, b)
             judged = pair and self._judge(pair, focal)
@@ -235,10 +243,14 @@ class MotionDepth(Stage):
         found = relative_pose(pair.points, focal, (height, width), threshold_px=self.magsac_px, seed=self.seed)
         if found is None or found[0].inliers < self.min_inliers:
             return None
-        residual = homography_residual(pair.points, threshold_px=self.magsac_px, seed=self.seed)
         # Over the rigid points too: a mover that fills half the picture must not pass for parallax.
-        parallax = min(np.median(residual), np.median(residual[found[1]]))
-        return found[0], float(parallax) * REFERENCE_WIDTH_PX / width
+        return found[0], min(self._residual(pair), self._residual(pair, found[1]))
+
+    def _residual(self, pair: _Pair, among: np.ndarray | None = None) -> float:
+        """Median residual of the pair's homography over all points or some (N,) bool, px at the reference width."""
+        residual = homography_residual(pair.points, threshold_px=self.magsac_px, seed=self.seed)
+        median = np.median(residual if among is None else residual[among])
+        return float(median) * REFERENCE_WIDTH_PX / pair.usable.shape[1]
 
     def _read(self, pair: _Pair, pose: Pose, focal: float, number: int, readings: list[list[Reading]]) -> None:
         """Append what a pair says about both of its frames."""
@@ -251,7 +263,7 @@ class MotionDepth(Stage):
             if reading is not None:
                 readings[place].append(reading)
 
-    def _focal(self, views: list[np.ndarray], shape: tuple[int, int]) -> float:
+    def _focal(self, pairs: list[_Pair], shape: tuple[int, int]) -> float:
         """Focal length, px of the working size: how well wide pairs fit, times what lenses are common.
 
         A curve that falls to an end of the grid tells nothing about the lens: the usual focal length is taken.
@@ -260,13 +272,10 @@ class MotionDepth(Stage):
         prior = (log_focals - np.log(self.usual_focal[0])) ** 2 / (2 * np.log(self.usual_focal[1]) ** 2)
         usual, focals = int(prior.argmin()), max(shape) * np.exp(log_focals)
         fits = []
-        for a, b in _wide(len(views), max(1, self.max_offset // self.stride)):
-            pair = self._pair(views, a, b)
-            found = pair and relative_pose(
-                pair.points, focals[usual], shape, threshold_px=self.magsac_px, seed=self.seed
-            )
-            if pair and found and found[0].inliers > self.min_inliers:
-                fits.append((found[0], pair.points[::2]))
+        for pair in pairs:
+            found = relative_pose(pair.points, focals[usual], shape, threshold_px=self.magsac_px, seed=self.seed)
+            if found and found[0].inliers > self.min_inliers:
+                fits.append((found[0], pair.points[::CALIBRATION_THIN]))
         if not fits:
             return float(focals[usual])
         cost = calibrate(fits, shape, focals_px=focals, first=usual, scale_px=self.magsac_px)

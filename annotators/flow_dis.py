@@ -36,6 +36,7 @@ class DisFlow(Stage):
 
     name: ClassVar[str] = "flow"
     modality: ClassVar[str | None] = "flow"
+    expert: ClassVar[str] = "flow-dis"
     licence: ClassVar[str] = "Apache-2.0 (OpenCV DIS; no weights)"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("magnitude_mean_px", "px/frame", "mean length of the flow over valid pixels"),

@@ -21,7 +21,9 @@ class OpenUniDataset(Dataset[dict[str, Any]]):
     A modality the clip does not have is a missing key, never zeros.
     """
 
-    def __init__(self, folder: str | Path, modalities: Iterable[str] | None = None, *, split: str | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, modalities: Iterable[str] | None = None, *, split: str | None = None
+    ) -> None:
         """See SampleReader."""
         self._reader = SampleReader(folder, modalities, split=split)
 

@@ -30,7 +30,9 @@ def tiles(sample: Sample, modalities: Sequence[str], *, width_px: int = TILE_WID
     for name in modalities:
         if name in sample.maps:
             rendering = codec(name).render(sample.maps[name])
-            scale = "  ".join(f"{key} {value:.3g}" for key, value in rendering.scale.items() if isinstance(value, float))
+            scale = "  ".join(
+                f"{key} {value:.3g}" for key, value in rendering.scale.items() if isinstance(value, float)
+            )
             drawn[f"{name}  {scale}"] = _shrink(rendering.frames, size)
         else:
             reason = sample.absent.get(name, "not in this build")

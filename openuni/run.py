@@ -59,7 +59,9 @@ class RunFolder:
             raise BadInput(f"Another run is writing to {self.folder}. Wait for it, or choose another --out.") from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._lock.close()
 
     def record(self, config: Mapping[str, Any]) -> None:
@@ -142,8 +144,19 @@ def commit_hash() -> str:
 
 def hardware() -> dict[str, Any]:
     """Return what this machine is: system, processor, cores and memory in GiB."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(), "memory_gib": round(memory, 1)}
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpu": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+    }
 
 
 def _now() -> str:

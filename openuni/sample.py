@@ -40,7 +40,9 @@ def json_member(modality: str) -> str:
 class SampleReader:
     """Random access to the samples of a build, by index and offset: only the asked modalities' bytes are read."""
 
-    def __init__(self, folder: str | Path, modalities: Iterable[str] | None = None, *, split: str | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, modalities: Iterable[str] | None = None, *, split: str | None = None
+    ) -> None:
         """Read the index.
 
         Args:

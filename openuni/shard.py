@@ -99,8 +99,8 @@ def members_of(content: bytes, *, what: str = "sample") -> tuple[str, dict[str, 
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
             for info in tar:
                 key, _, name = Path(info.name).name.partition(".")
-                file = tar.extractfile(info)
-                if not info.isreg() or file is None:
+                file = tar.extractfile(info) if info.isreg() else None
+                if file is None:
                     raise ValueError(f"{what}: {info.name!r} is not a plain file")
                 members[name] = file.read()
                 keys.add(key)

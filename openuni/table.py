@@ -27,11 +27,12 @@ SOURCES = {
 }
 
 FILTERS = {
+    "motion": "openuni.pipelines.filters.motion:MotionFilter",
     "duration": "openuni.pipelines.filters.duration:DurationFilter",
     "resolution": "openuni.pipelines.filters.resolution:ResolutionFilter",
-    "motion": "openuni.pipelines.filters.motion:MotionFilter",
     "published": "openuni.pipelines.filters.published:PublishedScores",
 }
+"""In the order they run: those that need frames first, since decoding also tells what the container says."""
 
 ANNOTATORS = {
     "flow-dis": "openuni.annotators.flow_dis:DisFlow",

@@ -33,6 +33,8 @@ class ClipView:
         Raises:
             Drop: the file cannot be opened; the reason is the reader's.
         """
+        if "frames" in self.__dict__:  # opening a file costs as much as decoding a second of it
+            return self.frames.info
         try:
             return probe(self.path)
         except DecodeError as error:

@@ -123,9 +123,7 @@ class Build:
         return target.num_frames / target.fps if target.fps and target.num_frames else float("inf")
 
 
-def build(
-    parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str] = (), quiet: bool = False
-) -> Built:
+def build(parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str] = (), quiet: bool = False) -> Built:
     """Run a build to its end.
 
     Args:
@@ -241,4 +239,3 @@ def _nothing_listed(parts: Build) -> str:
 def _nothing_worked(verb: str, clips: int, reasons: Counter[str]) -> str:
     common = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
     return f"None of {clips} clips could be {verb}. Reasons: {common}. Check the files under --root."
-

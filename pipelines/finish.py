@@ -71,7 +71,11 @@ def _index(job: Job, selected: set[str]) -> tuple[pa.Table, dict[str, Counter[st
     chosen = pc.is_in(listed, pa.array(sorted(selected), pa.string()))
     ledger, clips = ledger.filter(chosen), clips.filter(chosen)
 
-    columns: dict[str, Any] = {"key": clips["clip_id"], "group": clips["group"], "split": _splits(clips["source_video"])}
+    columns: dict[str, Any] = {
+        "key": clips["clip_id"],
+        "group": clips["group"],
+        "split": _splits(clips["source_video"]),
+    }
     for word in ("caption", "source", "source_key", "source_video", "licence", "published"):
         columns[word] = clips[word]
     modalities: dict[str, Counter[str]] = {}

@@ -18,9 +18,7 @@ def make_source(name: str, root: Path | None, settings: Settings) -> Source:
 
 def make_filters(settings: Settings) -> tuple[Stage, ...]:
     """Return every filter: each only adds score columns, so none is left out."""
-    return tuple(
-        configured(load("filter", FILTERS, name), settings.get(name, {}), part=name) for name in FILTERS
-    )
+    return tuple(configured(load("filter", FILTERS, name), settings.get(name, {}), part=name) for name in FILTERS)
 
 
 def make_experts(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
@@ -47,6 +45,8 @@ def make_experts(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
         if not ready:
             name, cls = next((name, cls) for name, cls in chosen.items() if name not in ordered)
             missing = sorted(set(cls.reads) - set(chosen)) or sorted(cls.reads)
-            raise BadInput(f"Expert {cls.expert} ({name}) reads {', '.join(missing)}; add an expert for it to --experts.")
+            raise BadInput(
+                f"Expert {cls.expert} ({name}) reads {', '.join(missing)}; add an expert for it to --experts."
+            )
         ordered.append(ready[0])
     return tuple(configured(chosen[name], settings.get(name, {}), part=name) for name in ordered)

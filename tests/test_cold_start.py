@@ -6,8 +6,21 @@ import sys
 
 import pytest
 
-HEAVY = {"av", "cv2", "decord", "diffusers", "matplotlib", "pandas", "pyarrow", "ray", "scipy", "torch",
-         "torchvision", "transformers", "webdataset"}
+HEAVY = {
+    "av",
+    "cv2",
+    "decord",
+    "diffusers",
+    "matplotlib",
+    "pandas",
+    "pyarrow",
+    "ray",
+    "scipy",
+    "torch",
+    "torchvision",
+    "transformers",
+    "webdataset",
+}
 
 # Asks for the help of the app and of every command, groups included, in one fresh interpreter.
 SCRIPT = """

@@ -117,10 +117,16 @@ def table_violations(root: Path) -> list[str]:
         elif isinstance(value, ast.Constant) and ":" in str(value.value):
             rows.append((ast.unparse(node.targets[0]), value.value))  # a single part, outside any table
     known = {name for name, target in rows if isinstance(target, str)}
-    missing = [f"{name}: no part called {part}" for name, target in rows if isinstance(target, tuple)
-               for part in target if part not in known]
-    return missing + [f"{name}: {fault}" for name, target in rows if isinstance(target, str)
-                      if (fault := _target_fault(root, target))]
+    missing = [
+        f"{name}: no part called {part}"
+        for name, target in rows
+        if isinstance(target, tuple)
+        for part in target
+        if part not in known
+    ]
+    return missing + [
+        f"{name}: {fault}" for name, target in rows if isinstance(target, str) if (fault := _target_fault(root, target))
+    ]
 
 
 def text_violations(root: Path) -> list[str]:

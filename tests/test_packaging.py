@@ -65,8 +65,11 @@ def test_the_wheel_holds_every_file_of_the_five_folders_once(wheel_names):
     for package in PACKAGES:
         # pathlib's ** does not follow links, so openuni/ gives its own files only.
         folder = (ROOT / package).resolve()
-        shipped |= {f"{package}/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*")
-                    if path.is_file() and not {"__pycache__"} & set(path.parts) and path.name[0] != "."}
+        shipped |= {
+            f"{package}/{path.relative_to(folder).as_posix()}"
+            for path in folder.rglob("*")
+            if path.is_file() and not {"__pycache__"} & set(path.parts) and path.name[0] != "."
+        }
     assert {name for name in wheel_names if ".dist-info/" not in name} == shipped
 
 
@@ -95,8 +98,11 @@ def test_every_requirement_is_bounded_on_both_sides(installed):
     (info,) = installed.glob("*.dist-info")
     lines = (info / "METADATA").read_text(encoding="utf-8").splitlines()
     requirements = [Requirement(line.partition(": ")[2]) for line in lines if line.startswith("Requires-Dist: ")]
-    loose = [str(requirement) for requirement in requirements if requirement.name != "openuni"
-             and {spec.operator for spec in requirement.specifier} != {">=", "<"}]
+    loose = [
+        str(requirement)
+        for requirement in requirements
+        if requirement.name != "openuni" and {spec.operator for spec in requirement.specifier} != {">=", "<"}
+    ]
     assert loose == []
 
 

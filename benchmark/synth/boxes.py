@@ -8,6 +8,7 @@ from a furnished corner, 4 cm a frame), so that figures can be compared.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -117,8 +118,9 @@ def scene(
     bodies = _bodies(rng, num_boxes, num_movers)
     textures = [_texture(rng, cameras[0].focal) for _ in range(3 + len(bodies))]
     views = [_view(frame, cameras, bodies, textures, height, width) for frame in range(num_frames)]
+    maps: dict[str, Any] = {name: np.stack([view[name] for view in views]) for name in views[0]}
     return Scene(
-        **{name: np.stack([view[name] for view in views]) for name in views[0]},
+        **maps,
         mover_ids=tuple(range(num_boxes + 1, num_boxes + num_movers + 1)),
         focal_px=np.array([c.focal for c in cameras]),
         rotation=np.stack([c.rotation for c in cameras]),

@@ -47,6 +47,7 @@ assert ray.get(ray.remote(lambda: 6 * 7).remote(), timeout=60) == 42
 ray.shutdown()
 """
 
+
 class Check(NamedTuple):
     """One line of the report."""
 

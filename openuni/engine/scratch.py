@@ -157,5 +157,3 @@ def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(info)
     assert file is not None, f"{info.name} is not a file"
     return file.read()
-
-

@@ -198,9 +198,7 @@ class Worker:
                 stage.setup()
                 self._ready.add(stage.name)
 
-    def _run_stage(
-        self, unit: str, stage: Stage, view: View, outcome: Outcome, outcomes: dict[str, Outcome]
-    ) -> None:
+    def _run_stage(self, unit: str, stage: Stage, view: View, outcome: Outcome, outcomes: dict[str, Outcome]) -> None:
         """Call a stage on a view and fill its outcome."""
         for name in stage.reads:
             if name not in view.maps:

@@ -115,9 +115,7 @@ def video_stream(container: "InputContainer", path: str | os.PathLike[str]) -> "
     raise DecodeError("no_video_stream", f"{path} has no video stream that can be decoded; its streams: {kinds}.")
 
 
-def first_frame(
-    container: "InputContainer", stream: "VideoStream", path: str | os.PathLike[str]
-) -> "VideoFrame":
+def first_frame(container: "InputContainer", stream: "VideoStream", path: str | os.PathLike[str]) -> "VideoFrame":
     """Decode the first frame.
 
     Raises:

@@ -49,8 +49,19 @@ def test_an_expression_has_the_value_that_python_gives_it(text, expected):
     assert answer(text, a__x=5, a__y=4.0, a__name="p", a__flag=True) is expected
 
 
-@pytest.mark.parametrize("text", ["a.x > 5", "not (a.x > 5)", "not (not (a.x > 5))", "a.x != 5", "a.x in (5, 6)",
-                                  "a.x not in (5,)", "a.x - a.x == 0", "a.x == a.x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.x > 5",
+        "not (a.x > 5)",
+        "not (not (a.x > 5))",
+        "a.x != 5",
+        "a.x in (5, 6)",
+        "a.x not in (5,)",
+        "a.x - a.x == 0",
+        "a.x == a.x",
+    ],
+)
 @pytest.mark.parametrize("value", [None, NAN])
 def test_a_missing_value_selects_nothing_also_under_not(text, value):
     assert answer(text, a__x=value) is None
@@ -137,8 +148,13 @@ def _interpret(text, x, y):
     def compare(a, op, b):
         if a is None or b is None:
             return None
-        return {ast.Gt: lambda: a > b, ast.LtE: lambda: a <= b, ast.Lt: lambda: a < b, ast.Eq: lambda: a == b,
-                ast.In: lambda: a in b}[type(op)]()
+        return {
+            ast.Gt: lambda: a > b,
+            ast.LtE: lambda: a <= b,
+            ast.Lt: lambda: a < b,
+            ast.Eq: lambda: a == b,
+            ast.In: lambda: a in b,
+        }[type(op)]()
 
     return truth(ast.parse(text, mode="eval").body)
 

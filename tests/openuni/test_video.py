@@ -14,9 +14,9 @@ def noise(shape, top=256, dtype=np.uint8, seed=0):
 
 def moving_ramp(frames=6, height=48, width=64):
     rows, columns = np.mgrid[:height, :width]
-    return np.stack(
-        [np.stack([2 * columns + 3 * t, 3 * rows, rows + columns], axis=-1) for t in range(frames)]
-    ).astype(np.uint8)
+    return np.stack([np.stack([2 * columns + 3 * t, 3 * rows, rows + columns], axis=-1) for t in range(frames)]).astype(
+        np.uint8
+    )
 
 
 GRAYS = [("gray", 256, np.uint8), ("gray12le", 4096, np.uint16), ("gray16le", 65536, np.uint16)]

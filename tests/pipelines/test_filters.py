@@ -49,8 +49,16 @@ class View:
 
 
 def clip(start_s=0.0, end_s=None, **published):
-    return Clip(clip_id="0", source="folder", source_key="k", source_video="k", path="k.mp4",
-                start_s=start_s, end_s=end_s, published=published)
+    return Clip(
+        clip_id="0",
+        source="folder",
+        source_key="k",
+        source_video="k",
+        path="k.mp4",
+        start_s=start_s,
+        end_s=end_s,
+        published=published,
+    )
 
 
 def duration(info, **span):
@@ -173,7 +181,10 @@ def test_scores_are_the_same_in_a_second_run():
 def test_published_scores_pass_and_others_are_missing():
     view = View(clip=clip(aesthetic_score=4.9, vtss=float("nan"), url="https://example.org/v"))
     assert PublishedScores()(view).scores == {
-        "aesthetic_score": 4.9, "clarity_score": None, "motion_score": None, "vtss": None,
+        "aesthetic_score": 4.9,
+        "clarity_score": None,
+        "motion_score": None,
+        "vtss": None,
     }
 
 

@@ -120,8 +120,18 @@ def test_captions_come_from_txt_or_json_and_json_wins(tmp_path):
 
 def test_json_sidecar_gives_span_licence_group_and_scores(tmp_path):
     put(tmp_path, "a.mp4")
-    record = {"text": "T", "license": "CC-BY\n4.0", "group": "single human", "start_s": 1, "end_s": 2.5,
-              "aesthetic score": 4, "ok": True, "nan": float("nan"), "big": 10**400, "tag": "x"}
+    record = {
+        "text": "T",
+        "license": "CC-BY\n4.0",
+        "group": "single human",
+        "start_s": 1,
+        "end_s": 2.5,
+        "aesthetic score": 4,
+        "ok": True,
+        "nan": float("nan"),
+        "big": 10**400,
+        "tag": "x",
+    }
     (tmp_path / "a.json").write_text(json.dumps(record))
     (clip,) = Folder(root=tmp_path).clips()
     assert (clip.caption, clip.licence, clip.group) == ("T", "CC-BY 4.0", "single human")
@@ -130,8 +140,9 @@ def test_json_sidecar_gives_span_licence_group_and_scores(tmp_path):
     assert clip.from_row(clip.to_row()) == clip
 
 
-@pytest.mark.parametrize("span", ['{"start_s": -1}', '{"start_s": 2, "end_s": 2}', '{"end_s": "3"}', '{"start_s": NaN}',
-                                  '{"end_s": true}'])
+@pytest.mark.parametrize(
+    "span", ['{"start_s": -1}', '{"start_s": 2, "end_s": 2}', '{"end_s": "3"}', '{"start_s": NaN}', '{"end_s": true}']
+)
 def test_a_span_that_is_none_leaves_the_clip_out_counted(tmp_path, span):
     put(tmp_path, "a.mp4", "b.mp4")
     (tmp_path / "a.json").write_text(span)
@@ -182,8 +193,17 @@ def test_captions_are_cleaned_and_bounded():
     ],
 )
 def test_a_pattern_lists_what_it_matches(tmp_path, pattern, expected):
-    put(tmp_path, "clips/a.mp4", "clips/b.mp4", "clips/a.txt", "clips/x/a.mp4", "clips/x/y/a.mp4", "clips/x/y/a.webm",
-        "clips/.x/a.mp4", "other/b.mov")
+    put(
+        tmp_path,
+        "clips/a.mp4",
+        "clips/b.mp4",
+        "clips/a.txt",
+        "clips/x/a.mp4",
+        "clips/x/y/a.mp4",
+        "clips/x/y/a.webm",
+        "clips/.x/a.mp4",
+        "other/b.mov",
+    )
     source = Folder(root=tmp_path / pattern)
     found = [str((source.base / clip.path).relative_to(tmp_path)) for clip in source.clips()]
     assert found == expected
@@ -203,8 +223,19 @@ def test_one_video_is_one_clip(tmp_path):
 
 def test_a_list_names_videos_relative_to_itself_or_absolute(tmp_path):
     put(tmp_path, "l/b.mp4", "l/sub/a.mp4", "c.mp4", "l/no_suffix")
-    lines = ["# mine", "", "sub/a.mp4", " b.mp4 ", "./b.mp4", "../c.mp4", str(tmp_path / "l/b.mp4"), "gone.mp4",
-             "no_suffix", "sub", "x\0y"]
+    lines = [
+        "# mine",
+        "",
+        "sub/a.mp4",
+        " b.mp4 ",
+        "./b.mp4",
+        "../c.mp4",
+        str(tmp_path / "l/b.mp4"),
+        "gone.mp4",
+        "no_suffix",
+        "sub",
+        "x\0y",
+    ]
     (tmp_path / "l/list.txt").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
     source = Folder(root=tmp_path / "l/list.txt")
     clips = list(source.clips())

@@ -27,14 +27,19 @@ def collection(root: Path, rows, *, clips=(), header=HEADER, name="Koala_36M_1.c
 
 
 def test_a_row_becomes_a_clip_of_the_whole_file_with_its_source_span_published(tmp_path):
-    source = collection(tmp_path, [row("-a_b_12", caption="One,\n\"two\"")], clips=["clips/-a_b_12.mp4"])
+    source = collection(tmp_path, [row("-a_b_12", caption='One,\n"two"')], clips=["clips/-a_b_12.mp4"])
     (clip,) = source.clips()
     assert (clip.source, clip.source_key, clip.source_video) == ("koala36m", "-a_b_12", "-a_b")
     assert (clip.path, clip.start_s, clip.end_s) == ("clips/-a_b_12.mp4", 0.0, None)
     assert clip.caption == 'One,\n"two"'
     assert clip.published == {
-        "source_start_s": 4.004, "source_end_s": 9.877, "url": "https://example.org/watch?v=-a_b_12",
-        "clarity_score": 0.9, "aesthetic_score": 4.9, "motion_score": 4.7, "vtss": 4.3,
+        "source_start_s": 4.004,
+        "source_end_s": 9.877,
+        "url": "https://example.org/watch?v=-a_b_12",
+        "clarity_score": 0.9,
+        "aesthetic_score": 4.9,
+        "motion_score": 4.7,
+        "vtss": 4.3,
     }
     assert clip.group == "koala36m" and "research use" in clip.licence
     assert not source.skipped and not source.warned
@@ -74,8 +79,9 @@ def test_source_video_is_the_id_without_the_clip_number(video_id, expected):
     assert source_video(video_id) == expected
 
 
-@pytest.mark.parametrize("spelling", ["vtss", "VTSS", "vtss_score", "video_training_suitability_score",
-                                      "Training_Suitability_Assessment"])
+@pytest.mark.parametrize(
+    "spelling", ["vtss", "VTSS", "vtss_score", "video_training_suitability_score", "Training_Suitability_Assessment"]
+)
 def test_vtss_is_found_under_any_spelling_and_position(tmp_path, spelling):
     header = [spelling, *HEADER[:-1]]
     source = collection(tmp_path, [["4.3", *row("a_1")[:-1]]], clips=["a_1.mp4"], header=header)
@@ -92,8 +98,15 @@ def test_a_csv_without_a_score_column_is_read_with_a_warning(tmp_path, caplog):
 
 def test_rows_and_files_that_do_not_meet_are_counted(tmp_path):
     rows = [
-        row("a_1"), row("gone_1"), row("a_1"), row("b_1", span="[1, 2]"), row("c_1")[:5], [], row(""),
-        row("d_1", scores=("", "x", "nan", "4")), row("gone_2"),
+        row("a_1"),
+        row("gone_1"),
+        row("a_1"),
+        row("b_1", span="[1, 2]"),
+        row("c_1")[:5],
+        [],
+        row(""),
+        row("d_1", scores=("", "x", "nan", "4")),
+        row("gone_2"),
     ]
     clips = ["x/a_1.mp4", "x/b_1.mp4", "x/d_1.MKV", "y/a_1.mp4", "z/nobody_1.mp4"]
     source = collection(tmp_path, rows, clips=clips)
@@ -101,7 +114,12 @@ def test_rows_and_files_that_do_not_meet_are_counted(tmp_path):
     assert [clip.path for clip in listed] == ["x/a_1.mp4", "x/d_1.MKV"]
     assert listed[1].published["vtss"] == 4.0 and "clarity_score" not in listed[1].published
     assert source.skipped == {
-        "file_missing": 2, "duplicate_key": 1, "bad_timestamp": 1, "bad_row": 2, "duplicate_file": 1, "no_csv_row": 1,
+        "file_missing": 2,
+        "duplicate_key": 1,
+        "bad_timestamp": 1,
+        "bad_row": 2,
+        "duplicate_file": 1,
+        "no_csv_row": 1,
     }
     assert source.warned == {"no_clarity_score": 1, "no_aesthetic_score": 1, "no_motion_score": 1}
 

@@ -123,7 +123,9 @@ def test_offsets_in_the_ledger_give_the_map_back(tmp_path):
     job = make_job(tmp_path, [Ids(offset=7)])
     go(job)
     for number, row in by_number(job, job.stages[0]).items():
-        unit = next(name for name in job.plan.names() if row["clip_id"] in {c.clip_id for c in job.plan.read(name).clips})
+        unit = next(
+            name for name in job.plan.names() if row["clip_id"] in {c.clip_id for c in job.plan.read(name).clips}
+        )
         path = shard_path(tmp_path, "segmentation", job.fingerprints["segmentation"], unit)
         found, _ = decode_members("segmentation", read_sample(path, Span(row["offset"], row["size"])))
         assert (found.data == number + 7).all()

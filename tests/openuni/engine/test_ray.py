@@ -19,7 +19,11 @@ def ray():
     import ray
 
     ray.init(
-        address="local", num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False,
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=100_000_000,
+        log_to_driver=False,
         logging_level=logging.ERROR,
     )
     yield RayEngine("local")

@@ -64,20 +64,32 @@ def links(frame: list[Reading]) -> list[Link]:
     return out
 
 
-def agreement(frame: list[Reading]) -> float | None:
-    """Median rank correlation (Spearman) of the inverse depths of one frame's readings; None below two readings.
+def correlations(frame: list[Reading]) -> list[Link]:
+    """Rank correlation (Spearman) of the inverse depths of each two readings of one frame, as links' `value`.
 
     Pairs with other partners have other flow errors. What they agree on is depth; where there is none to see (a flat
     scene, a camera that hardly travels, water), their maps are noise and do not agree.
     """
     thin = [reading.inverse_depth[::THIN, ::THIN] for reading in frame]
-    found = []
-    for first, second in combinations(thin, 2):
-        both = np.isfinite(first) & np.isfinite(second)
+    out = []
+    for first, second in combinations(range(len(frame)), 2):
+        both = np.isfinite(thin[first]) & np.isfinite(thin[second])
         if both.sum() >= MIN_LINK_PIXELS:
-            ranks = [np.argsort(np.argsort(one[both], kind="stable")) for one in (first, second)]
-            found.append(float(np.corrcoef(ranks[0], ranks[1])[0, 1]))
-    return float(np.median(found)) if found else None
+            ranks = [np.argsort(np.argsort(thin[one][both], kind="stable")) for one in (first, second)]
+            out.append(Link(frame[first].pair, frame[second].pair, float(np.corrcoef(ranks[0], ranks[1])[0, 1])))
+    return out
+
+
+def outvoted(found: list[Link]) -> set[int]:
+    """Pairs that see near where most others see far: their median correlation is below zero.
+
+    Seen from far away, a turning scene and its mirror image in depth move alike; a single pair may take the wrong one.
+    """
+    by_pair: dict[int, list[float]] = {}
+    for link in found:
+        by_pair.setdefault(link.a, []).append(link.value)
+        by_pair.setdefault(link.b, []).append(link.value)
+    return {pair for pair, values in by_pair.items() if np.median(values) < 0}
 
 
 def merge(frame: list[Reading], baselines: np.ndarray, *, max_disagreement: float) -> tuple[Layer, float]:

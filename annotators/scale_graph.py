@@ -9,11 +9,11 @@ SOFT_LOG_RATIO = 0.02  # ours: ratios are good to about 2 %; what disagrees more
 
 
 class Link(NamedTuple):
-    """log(scale of b / scale of a), measured."""
+    """Something measured between two measurements; for solve_scales log(scale of b / scale of a)."""
 
     a: int
     b: int
-    log_ratio: float
+    value: float
 
 
 def solve_scales(count: int, links: list[Link]) -> np.ndarray:
@@ -35,7 +35,7 @@ def solve_scales(count: int, links: list[Link]) -> np.ndarray:
     matrix = np.zeros((len(kept) + 1, len(group)))
     target = np.zeros(len(kept) + 1)
     for row, link in enumerate(kept):
-        matrix[row, place[link.a]], matrix[row, place[link.b]], target[row] = -1.0, 1.0, link.log_ratio
+        matrix[row, place[link.a]], matrix[row, place[link.b]], target[row] = -1.0, 1.0, link.value
     matrix[-1] = 1.0  # the mean is 0
     weight = np.ones(len(kept) + 1)
     for _ in range(ITERATIONS):

@@ -214,27 +214,37 @@ def _nudge(rotation: np.ndarray, translation: np.ndarray, step: np.ndarray) -> t
 
 
 def calibrate(
-    pairs: list[tuple[Pose, np.ndarray]], shape: tuple[int, int], *, focals_px: np.ndarray, first: int, scale_px: float
+    pairs: list[np.ndarray], shape: tuple[int, int], *, focals_px: np.ndarray, threshold_px: float, seed: int
 ) -> np.ndarray:
     """How well a rigid scene explains some wide pairs, for each focal length.
 
-    Poses are refined anew for each focal length, from the neighbour's, so that the curve is smooth; fits by sampling,
-    one for each focal length, scatter more than the curve bends.
+    Poses are found by sampling at both ends and in the middle of the grid and refined from one focal length to the
+    next, so that each curve is smooth (fits by sampling, one per focal length, scatter more than the curve bends);
+    the lowest of the three counts. One start is not enough: with a focal length far off, the best pose may be the one
+    that turns near into far, and a refinement does not leave it.
 
     Args:
-        pairs: pose at focals_px[first] and points (N, 4), for a few wide pairs.
+        pairs: points of a few wide pairs, (N, 4) each; see `sample_points`.
         shape: (H, W).
         focals_px: (F,) candidates, increasing.
-        first: place of the focal length the poses were found with.
-        scale_px: see `refine`.
+        threshold_px: of the fits; errors well above it hardly count.
+        seed: of the fits.
 
     Returns:
-        (P, F) float64, robust mean squared error of each pair, px^2.
+        (P, F) float64, robust mean squared error of each pair that has a pose at all, px^2.
     """
-    cost = np.zeros((len(pairs), len(focals_px)))
-    for number, (found, points) in enumerate(pairs):
-        for order in (range(first, len(focals_px)), range(first - 1, -1, -1)):
-            pose = found
-            for place in order:
-                pose, cost[number, place] = refine(pose, points, float(focals_px[place]), shape, scale_px=scale_px)
-    return cost
+    curves = []
+    for points in pairs:
+        lowest = np.full(len(focals_px), np.inf)
+        for first in sorted({0, len(focals_px) // 2, len(focals_px) - 1}):
+            found = relative_pose(points, float(focals_px[first]), shape, threshold_px=threshold_px, seed=seed)
+            if found is None:
+                continue
+            for order in (range(first, len(focals_px)), range(first - 1, -1, -1)):
+                pose = found[0]
+                for place in order:
+                    pose, cost = refine(pose, points, float(focals_px[place]), shape, scale_px=threshold_px)
+                    lowest[place] = min(lowest[place], cost)
+        if np.isfinite(lowest).all():
+            curves.append(lowest)
+    return np.array(curves).reshape(len(curves), len(focals_px))

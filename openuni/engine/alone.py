@@ -16,6 +16,8 @@ from openuni.clip import Clip
 if TYPE_CHECKING:
     from openuni.engine.job import Job
 
+RUN_FAILED = 75  # EX_TEMPFAIL of sysexits.h; Python's own failures are 1 and 2
+
 
 def run_alone(job: "Job", unit: str, clip: Clip, *, timeout_s: float) -> str:
     """Finish one clip into scratch in a process of its own.
@@ -37,8 +39,8 @@ def run_alone(job: "Job", unit: str, clip: Clip, *, timeout_s: float) -> str:
         return "timeout"
     if done.returncode == 0:
         return ""
-    if done.returncode == RunFailed.exit_code and done.stdout.startswith(b"RunFailed "):
-        raise RunFailed(done.stdout.decode(errors="replace").removeprefix("RunFailed ").strip())
+    if done.returncode == RUN_FAILED:
+        raise RunFailed(done.stdout.decode(errors="replace").strip().splitlines()[-1])
     if done.returncode < 0:
         return f"killed_by_{signal.Signals(-done.returncode).name}"
     return f"exit_code_{done.returncode}"
@@ -53,8 +55,8 @@ def main() -> int:
     try:
         Worker(job).run_one(unit, clip)
     except RunFailed as error:
-        print(f"RunFailed {error}")
-        return RunFailed.exit_code
+        print(f"\n{error}")
+        return RUN_FAILED
     return 0
 
 

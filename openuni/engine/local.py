@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from openuni.engine.worker import Report, Worker
 from openuni.errors import OpenUniError, RunFailed
 
 POLL_S = 0.5
+PATIENCE_S = 10.0  # for a worker to come out of the library call it is in, before it is killed
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,11 @@ class _Pool:
             os.environ.pop("OMP_NUM_THREADS")
             if before is not None:
                 os.environ["OMP_NUM_THREADS"] = before
-            for connection, slot in self._slots.items():
+            for slot in self._slots.values():
                 slot.process.terminate()
-                slot.process.join()
+            for connection, slot in self._slots.items():
+                slot.process.join(PATIENCE_S)
+                slot.process.kill()
                 connection.close()
 
     def _hire(self, unit: str) -> None:
@@ -135,6 +139,8 @@ class _Pool:
 def _serve(connection: Connection, job: Job) -> None:
     """Run units that come through the connection until None comes or the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle; it ends its workers.
+    # An orderly end, so that the journal does not take the clip in flight for a deadly one.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     worker = Worker(job)
     try:
         while (name := connection.recv()) is not None:

@@ -21,6 +21,7 @@ from openuni.errors import BadInput, OpenUniError, RunFailed
 logger = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 200_000_000  # rows are unit names; Ray's default would take 30 % of the memory.
+MAX_BLOCKS = 4096  # one per unit as long as Ray's bookkeeping per block is small beside a unit's work
 POLL_S = 0.5
 
 
@@ -120,7 +121,7 @@ def _run_units(job: Job, units: Sequence[str], monitor: Monitor, size: int) -> N
 
     # Ray Data restarts dead actors and retries their rows without end; Worker itself gives up on a deadly unit.
     tally = ray.remote(num_cpus=0)(_Tally).remote()
-    rows = ray.data.from_items([{"unit": name} for name in units], override_num_blocks=len(units))
+    rows = ray.data.from_items([{"unit": name} for name in units], override_num_blocks=min(len(units), MAX_BLOCKS))
     done = rows.map_batches(
         _UnitWorker,
         fn_constructor_args=(job, tally),
@@ -139,6 +140,7 @@ def _run_units(job: Job, units: Sequence[str], monitor: Monitor, size: int) -> N
                 raise (RunFailed if row["exit_code"] == RunFailed.exit_code else BadInput)(row["failed"])
             monitor.unit(row["unit"])
     except ray.exceptions.RayError as error:
+        logger.debug("Ray failed", exc_info=error)
         raise RunFailed(
             f"Ray gave up on pass {job.name}: {str(error).splitlines()[0]}. What is committed is kept; run the same "
             "command again, with fewer --workers if the system ran out of memory."

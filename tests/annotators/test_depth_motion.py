@@ -108,7 +108,7 @@ def test_scores_are_the_declared_columns(dolly: tuple[Scene, Result]) -> None:
 
 def test_the_focal_length_is_found_where_the_path_allows_it() -> None:
     result = measure(scene(1, num_frames=17, height=200, width=200, camera="walk", num_movers=0))
-    assert result.scores["focal_ratio"] == pytest.approx(1.07, rel=0.11)  # one step of the grid
+    assert result.scores["focal_ratio"] == pytest.approx(1.07, rel=0.16)  # one step of the grid
 
 
 @pytest.mark.parametrize(("camera", "reason"), [("static", "static"), ("pan", "no_parallax"), ("zoom", "no_parallax")])

@@ -5,7 +5,7 @@ import pytest
 
 from openuni.annotators.along_flow import Layer, spread
 from openuni.annotators.fill import guided_upsample, pull_push
-from openuni.annotators.reading import Reading, agreement, links, merge
+from openuni.annotators.reading import Reading, correlations, links, merge, outvoted
 from openuni.annotators.scale_graph import Link, solve_scales
 
 
@@ -19,7 +19,7 @@ def test_one_wrong_ratio_among_many_hardly_moves_the_scales() -> None:
     rng = np.random.default_rng(0)
     true = rng.normal(size=8)
     ratios = [Link(a, b, true[b] - true[a]) for a in range(8) for b in range(a + 1, 8)]
-    ratios[3] = ratios[3]._replace(log_ratio=ratios[3].log_ratio + 2)
+    ratios[3] = ratios[3]._replace(value=ratios[3].value + 2)
     np.testing.assert_allclose(solve_scales(8, ratios), true - true.mean(), atol=0.01)
 
 
@@ -94,7 +94,7 @@ def test_readings_of_one_frame_tie_their_baselines_together_and_merge_to_the_tru
     true = rng.uniform(0.1, 0.5, (80, 80))
     baselines = np.array([1.0, 2.0, 0.5])
     frame = [reading(pair, true * baseline) for pair, baseline in enumerate(baselines)]
-    np.testing.assert_allclose([link.log_ratio for link in links(frame)], np.log([2, 0.5, 0.25]), atol=1e-5)
+    np.testing.assert_allclose([link.value for link in links(frame)], np.log([2, 0.5, 0.25]), atol=1e-5)
     layer, disagreement = merge(frame, baselines, max_disagreement=0.3)
     assert layer.valid.all() and disagreement < 1e-5
     np.testing.assert_allclose(layer.values, true, rtol=1e-4)
@@ -109,10 +109,16 @@ def test_one_wrong_reading_of_three_is_outvoted_and_its_pixels_are_not_valid() -
     assert not layer.valid[11:19, 11:19].any() and layer.valid[25:, 25:].all()
 
 
-def test_agreement_is_one_for_the_same_depth_at_any_scale_and_about_zero_for_noise() -> None:
+def test_correlation_is_one_for_the_same_depth_at_any_scale_and_about_zero_for_noise() -> None:
     rng = np.random.default_rng(3)
     true = rng.uniform(0.1, 1, (120, 120))
-    assert agreement([reading(0, true), reading(1, 3 * true)]) == pytest.approx(1.0)
-    noise = agreement([reading(0, true), reading(1, rng.uniform(0.1, 1, (120, 120)))])
-    assert noise is not None and abs(noise) < 0.15  # 900 pixels: 1 / sqrt(900) is 0.03
-    assert agreement([reading(0, true)]) is None
+    assert correlations([reading(0, true), reading(1, 3 * true)]) == [Link(0, 1, pytest.approx(1.0))]
+    noise = correlations([reading(0, true), reading(1, rng.uniform(0.1, 1, (120, 120)))])
+    assert abs(noise[0].value) < 0.15  # 900 pixels: 1 / sqrt(900) is 0.03
+    assert correlations([reading(0, true)]) == []
+
+
+def test_a_pair_that_turned_depth_inside_out_is_outvoted() -> None:
+    true = np.random.default_rng(4).uniform(0.1, 1, (80, 80))
+    assert outvoted(correlations([reading(0, true), reading(1, 1.1 - true), reading(2, 2 * true)])) == {1}
+    assert outvoted([]) == set()

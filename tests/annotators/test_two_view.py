@@ -101,9 +101,7 @@ def test_the_calibration_curve_has_its_least_point_at_the_true_focal_length() ->
     after = (rays * clip.depth[0][y.astype(int), x.astype(int)][:, None]) @ rotation.T + [-0.8, 0.3, 0.2]
     points = np.stack([x, y, true * after[:, 0] / after[:, 2] + 79.5, true * after[:, 1] / after[:, 2] + 59.5], 1)
     focals = true * np.array([0.7, 0.85, 1.0, 1.15, 1.3])
-    start = relative_pose(points, focals[1], SHAPE, threshold_px=3.0, seed=0)
-    assert start is not None
-    cost = calibrate([(start[0], points)], SHAPE, focals_px=focals, first=1, scale_px=1.0)
+    cost = calibrate([points], SHAPE, focals_px=focals, threshold_px=1.0, seed=0)
     assert cost.shape == (1, 5) and cost[0].argmin() == 2
 
 

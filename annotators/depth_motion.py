@@ -44,6 +44,17 @@ class _Pair(NamedTuple):
     """(N, 4): x, y in a; x, y in b."""
 
 
+class _Seen(NamedTuple):
+    """What all pairs say."""
+
+    readings: list[list[Reading]]
+    """By keyframe."""
+    parallax_px: list[float]
+    """Of each pair that a rigid motion explains."""
+    inliers: list[float]
+    """Of each pair with enough parallax; a reading's `pair` is a place in this list."""
+
+
 class _Measured(NamedTuple):
     layers: dict[int, Layer]
     """Keyframe -> its disparity, all in one scale."""
@@ -188,32 +199,19 @@ class MotionDepth(Stage):
         if wide_pairs and max(self._residual(pair) for pair in wide_pairs) < self.parallax_px:
             raise Absent("no_parallax")
         focal = self._focal(wide_pairs, (height, width))
-        offsets = self._offsets(steps, len(keys), width)
-        readings: list[list[Reading]] = [[] for _ in keys]
-        wanted = [(a, a + offset) for a in range(len(keys)) for offset in offsets if a + offset < len(keys)]
-        parallax: list[float] = []
-        inliers: list[float] = []
-        for a, b in wanted:
-            pair = self._pair(views, a, b)
-            judged = pair and self._judge(pair, focal)
-            if not pair or not judged:
-                continue
-            parallax.append(judged[1])
-            if judged[1] > self.parallax_px:
-                self._read(pair, judged[0], focal, len(inliers), readings)
-                inliers.append(judged[0].inliers)
-        if len(parallax) < self.min_keyframes * len(wanted):
-            raise Absent("no_rigid_motion")
-        found = [correlations(frame) for frame in readings]
+        seen = self._observe(views, focal, self._offsets(steps, len(keys), width))
+        if sum(map(bool, seen.readings)) < self.min_keyframes * len(keys):
+            raise Absent("no_parallax")
+        found = [correlations(frame) for frame in seen.readings]
         # Judged before outvoted pairs are dropped: what is left after that agrees, whatever it is.
-        agreed = [np.median([link.value for link in links_of]) for links_of in found if links_of]
-        wrong = outvoted([link for links_of in found for link in links_of])
-        readings = [[one for one in frame if one.pair not in wrong] for frame in readings]
-        scales = solve_scales(len(inliers), [link for frame in readings for link in links(frame)])
+        agreed = [np.median([link.value for link in frame]) for frame in found if frame]
+        if not agreed or np.median(agreed) < self.min_agreement:
+            raise Absent("inconsistent")
+        wrong = outvoted([link for frame in found for link in frame])
+        readings = [[one for one in frame if one.pair not in wrong] for frame in seen.readings]
+        scales = solve_scales(len(seen.inliers), [link for frame in readings for link in links(frame)])
         kept = [[one for one in frame if np.isfinite(scales[one.pair])] for frame in readings]
         if sum(map(bool, kept)) < self.min_keyframes * len(keys):
-            raise Absent("no_parallax")
-        if not agreed or np.median(agreed) < self.min_agreement:
             raise Absent("inconsistent")
         merged = {
             key: merge(frame, np.exp(scales), max_disagreement=self.max_disagreement)
@@ -222,13 +220,34 @@ class MotionDepth(Stage):
         }
         scores = {
             "keyframe_fraction": len(merged) / len(keys),
-            "parallax_px": float(np.median(parallax)),
-            "inlier_fraction": float(np.median(inliers)),
+            "parallax_px": float(np.median(seen.parallax_px)),
+            "inlier_fraction": float(np.median(seen.inliers)),
             "agreement": float(np.median(agreed)),
             "spread": float(np.median([disagreement for _, disagreement in merged.values()])),
             "focal_ratio": focal / max(height, width),
         }
         return _Measured({key: layer for key, (layer, _) in merged.items()}, scores)
+
+    def _observe(self, views: list[np.ndarray], focal: float, offsets: list[int]) -> _Seen:
+        """Read all pairs of keyframes at the given distances.
+
+        Raises:
+            Absent: `no_rigid_motion`.
+        """
+        wanted = [(a, a + offset) for a in range(len(views)) for offset in offsets if a + offset < len(views)]
+        seen = _Seen([[] for _ in views], [], [])
+        for a, b in wanted:
+            pair = self._pair(views, a, b)
+            judged = pair and self._judge(pair, focal)
+            if not pair or not judged:
+                continue
+            seen.parallax_px.append(judged[1])
+            if judged[1] > self.parallax_px:
+                self._read(pair, judged[0], focal, len(seen.inliers), seen.readings)
+                seen.inliers.append(judged[0].inliers)
+        if len(seen.parallax_px) < self.min_keyframes * len(wanted):
+            raise Absent("no_rigid_motion")
+        return seen
 
     def _pair(self, views: list[np.ndarray], a: int, b: int) -> _Pair | None:
         """Flow between two keyframes both ways; None where hardly a pixel comes back to its start.

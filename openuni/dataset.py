@@ -22,10 +22,15 @@ class OpenUniDataset(Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, folder: str | Path, modalities: Iterable[str] | None = None, *, split: str | None = None
+        self,
+        folder: str | Path,
+        modalities: Iterable[str] | None = None,
+        *,
+        split: str | None = None,
+        decoder: str = "pyav",
     ) -> None:
         """See SampleReader."""
-        self._reader = SampleReader(folder, modalities, split=split)
+        self._reader = SampleReader(folder, modalities, split=split, decoder=decoder)
 
     def __len__(self) -> int:
         return len(self._reader)

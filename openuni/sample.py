@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from openuni.errors import BadInput
+from openuni.codec.rgb import DECODERS, RGB
+from openuni.errors import BadInput, UnknownName
 from openuni.modality import Map, codec
 from openuni.shard import Span, read_sample
 
@@ -41,7 +42,12 @@ class SampleReader:
     """Random access to the samples of a build, by index and offset: only the asked modalities' bytes are read."""
 
     def __init__(
-        self, folder: str | Path, modalities: Iterable[str] | None = None, *, split: str | None = None
+        self,
+        folder: str | Path,
+        modalities: Iterable[str] | None = None,
+        *,
+        split: str | None = None,
+        decoder: str = "pyav",
     ) -> None:
         """Read the index.
 
@@ -49,10 +55,14 @@ class SampleReader:
             folder: a build's folder.
             modalities: which maps to read; None reads all that the build has. Frames are always read.
             split: "train" or "validation"; None takes both.
+            decoder: for the frames, of openuni.codec.rgb.DECODERS: "pyav" has exact colours, "decord" is cheaper.
 
         Raises:
-            BadInput: there is no index, or the build has no such modality.
+            BadInput: there is no index, or the build has no such modality, or there is no such decoder.
         """
+        if decoder not in DECODERS:
+            raise UnknownName("decoder", decoder, DECODERS)
+        self.decoder = decoder
         self.folder = Path(folder)
         path = self.folder / INDEX
         if not path.exists():
@@ -107,11 +117,11 @@ class SampleReader:
     def _read(self, row: Mapping[str, Any], name: str) -> tuple[Map, dict[str, Any]]:
         span = Span(row[f"{name}.offset"], row[f"{name}.size"])
         members = read_sample(self.folder / row[f"{name}.shard"], span)
-        return decode_members(name, members)
+        return decode_members(name, members, decoder=self.decoder)
 
 
-def decode_members(modality: str, members: Mapping[str, bytes]) -> tuple[Map, dict[str, Any]]:
-    """Decode one modality's members of a sample.
+def decode_members(modality: str, members: Mapping[str, bytes], *, decoder: str = "pyav") -> tuple[Map, dict[str, Any]]:
+    """Decode one modality's members of a sample; `decoder` is for the frames.
 
     Returns:
         The map, and what the sample's json says.
@@ -125,6 +135,8 @@ def decode_members(modality: str, members: Mapping[str, bytes]) -> tuple[Map, di
     about = json.loads(members[name])
     if "absent" in about:
         raise ValueError(f"{modality} is absent: {about['absent']}")
+    if modality == "rgb":
+        return RGB.decode_with(decoder, members, about["facts"]), about
     return codec(modality).decode(members, about["facts"]), about
 
 

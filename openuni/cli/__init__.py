@@ -56,7 +56,10 @@ def main() -> None:
         app()
     except OpenUniError as error:
         _end(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        # Typer turns Ctrl-C into SystemExit(130) without a word.
+        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
+            raise
         _end("interrupted. What is committed is kept; run the same command again to go on.", INTERRUPTED)
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader of our output went away, as in `openuni list | head`

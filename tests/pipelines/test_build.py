@@ -144,6 +144,38 @@ def test_the_dataset_gives_tensors_and_a_missing_modality_is_a_missing_key(built
         OpenUniDataset(out, ["depht"])
 
 
+def test_decord_reads_the_same_frames_a_little_darker(built):
+    pytest.importorskip("decord")
+    out, _ = built
+    exact, cheap = SampleReader(out, [])[0], SampleReader(out, [], decoder="decord")[0]
+    assert cheap.rgb.data.shape == exact.rgb.data.shape and cheap.rgb.facts == exact.rgb.facts
+    difference = exact.rgb.data.astype(int) - cheap.rgb.data
+    # Another frame would differ by tens of levels; decord's conversion by one or two.
+    assert np.abs(difference).mean() < 2.5
+    with pytest.raises(BadInput, match="Unknown decoder 'decrod'. Did you mean 'decord'"):
+        SampleReader(out, [], decoder="decrod")
+
+
+def test_an_interrupted_build_says_how_to_go_on(clips_folder, tmp_path):
+    import signal
+    import time
+
+    out = tmp_path / "out"
+    words = ["build", "--source", "folder", "--root", clips_folder, "--out", out, *EASY]
+    command = [sys.executable, "-m", "openuni.cli", *map(str, words)]
+    build = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (out / "plan" / "score").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    build.send_signal(signal.SIGINT)
+    _, errors = build.communicate(timeout=60)
+    assert build.returncode == 130
+    assert "error: interrupted. What is committed is kept; run the same command again to go on." in errors
+    assert "Traceback" not in errors
+    done = openuni(*words)
+    assert done.returncode == 0 and "flow            4 samples" in done.stdout
+
+
 def test_running_the_same_command_again_changes_no_file_but_the_index(built, clips_folder):
     out, _ = built
     before = mtimes(out, "ledger/**/*.parquet") | mtimes(out, "shards/**/*.tar") | mtimes(out, "plan/**/*.parquet")

@@ -18,6 +18,7 @@ from openuni.engine.local import LocalEngine
 from openuni.engine.monitor import Breaker, Monitor, silent
 from openuni.engine.retry import reopen
 from openuni.engine.run import run
+from openuni.engine.scratch import Scratch
 from openuni.errors import RunFailed
 from openuni.sample import decode_members
 from openuni.shard import Span, read_sample
@@ -272,6 +273,14 @@ def test_the_breaker_stops_a_run_that_fails_for_a_systematic_reason(tmp_path):
     with pytest.raises(RunFailed, match=r"2 of 2 clips|1 of 2 clips failed in pass annotate, more than 20%"):
         go(job, breaker=Breaker(max_error_fraction=0.2, after_clips=2))
     assert not list(tmp_path.glob("ledger/*/*/*.parquet"))
+
+
+def test_workers_told_to_stop_leave_no_suspects(tmp_path):
+    job = make_job(tmp_path, [Ids(error_on=0, seconds=0.3)], clips=12, unit_size=6)
+    with pytest.raises(RunFailed):
+        go(job, POOL, Breaker(max_error_fraction=0.0, after_clips=1))
+    for unit in job.plan.names():
+        assert not Scratch(job.scratch(unit)).journal.deaths()
 
 
 def test_errors_are_tried_again_when_a_stopped_run_is_resumed(tmp_path, monkeypatch):

@@ -27,8 +27,8 @@ class DisFlow(Stage):
     """
 
     preset: str = "medium"
-    """DIS preset: ultrafast, fast or medium. Medium halves the error of fast (EPE 0.18 against 0.32 px at 256 x 256)
-    and still runs at 30 pairs a second at 480 x 832."""
+    """DIS preset: ultrafast, fast or medium. Medium has half the error of fast (prototype: EPE 0.18 against 0.32 px at
+    256 x 256) and still runs at 30 pairs a second at 480 x 832."""
     relative: float = 0.01
     """Share of the squared lengths allowed as squared round-trip error. Sundaram et al.: 0.01."""
     absolute_px2: float = 0.5

@@ -15,7 +15,7 @@ CONFIDENCE = 0.999
 MAX_ITERATIONS = 500  # ours: at 50 % inliers, 0.5^5 a draw, 220 draws give 99.9 %; local optimisation does the rest
 MIN_POINTS = 100  # ours: a MAGSAC fit on fewer of some 100,000 pixels is not worth having
 
-REFINE_ITERATIONS = 5  # ours: from a neighbouring focal length the cost is settled to 4 digits after 4
+REFINE_ITERATIONS = 5  # ours: the start is a fit or a neighbouring focal length's pose; convergence is quadratic
 NUDGE = 1e-6  # radians, for numeric derivatives in float64
 
 

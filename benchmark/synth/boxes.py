@@ -21,7 +21,7 @@ STEP_M = 0.04  # camera path per frame, dolly and orbit: 2 to 4 px a frame at 48
 PAN_RAD, ZOOM_FACTOR = 0.006, 1.006  # per frame: about as many px a frame as the dolly's
 TEXTURE_PX, TEXTURE_M = 512, 3.0  # one tile
 AMBIENT, LIGHT = 0.65, np.array([-0.4, -0.8, -0.45])  # shading 0.65 to 1: faces differ, nothing is black
-VISIBLE_TOLERANCE = 1e-6  # relative depth, float64: two casts of one surface point agree to about 1e-12
+VISIBLE_TOLERANCE = 1e-6  # relative depth; two float64 casts of one surface point differ by rounding only
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,13 @@ One row is one unit's name; workers read the plan and write shards and ledgers t
 nothing decoded ever enters Ray's object store.
 """
 
+import contextlib
 import logging
 import math
 import os
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +98,8 @@ def _connect(address: str) -> bool:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address == "local":
-            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+            with _muted_stderr():
+                ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
         else:
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -105,6 +108,20 @@ def _connect(address: str) -> bool:
             "cluster, or --ray off to run without Ray."
         ) from error
     return True
+
+
+@contextlib.contextmanager
+def _muted_stderr() -> Iterator[None]:
+    """Keep Ray's C++ core from writing to stderr while it starts: it always says which log level it took."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _run_units(job: Job, units: Sequence[str], monitor: Monitor, size: int) -> None:

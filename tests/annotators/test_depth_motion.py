@@ -62,7 +62,7 @@ def test_depth_of_a_travelling_camera_is_right_up_to_scale(dolly: tuple[Scene, R
     clip, result = dolly
     assert result.map is not None and result.map.valid is not None
     _, error = scale_and_error(clip, result.map.data, result.map.valid & clip.static)
-    assert error < 0.08  # measured 0.03 to 0.06 at 256 x 256; a constant depth has 0.2 here
+    assert error < 0.08  # perf/annotators.py: 0.05 at 256 x 256, against 0.43 for a constant depth
     assert result.map.valid[clip.static].mean() > 0.75
 
 
@@ -108,7 +108,8 @@ def test_scores_are_the_declared_columns(dolly: tuple[Scene, Result]) -> None:
 
 def test_the_focal_length_is_found_where_the_path_allows_it() -> None:
     result = measure(scene(1, num_frames=17, height=200, width=200, camera="walk", num_movers=0))
-    assert result.scores["focal_ratio"] == pytest.approx(1.07, rel=0.16)  # one step of the grid
+    # Measured 1 to 2 % off at 256 x 256; a grid step is 15 %.
+    assert result.scores["focal_ratio"] == pytest.approx(1.07, rel=0.1)
 
 
 @pytest.mark.parametrize(("camera", "reason"), [("static", "static"), ("pan", "no_parallax"), ("zoom", "no_parallax")])

@@ -109,11 +109,12 @@ class MotionDepth(Stage):
     """A pair counts if this share of its points obeys one rigid motion. Ours: below, what is seen is not mainly the
     camera's motion."""
     min_keyframes: float = 0.67
-    """The clip counts if this share of its keyframes is measured. Ours: travelling cameras have 1.0 (15 of 15 generated
-    clips, and the real ones); a studio camera that creeps for half a clip has 0.5, and nothing to fill the rest from."""
+    """The clip counts if this share of its keyframes is measured. Ours: travelling cameras have 1.0 (in 9 of 9
+    generated clips and in real ones); a studio camera that creeps for half a clip has 0.5, and nothing to fill the
+    rest from."""
     min_agreement: float = 0.75
     """The clip counts if the rank correlation of depths from different pairs is above this, median over keyframes.
-    Ours: more than half the variance shared. Measured: 0.82 to 1.0 on travelling cameras (15 generated clips, hard
+    Ours: more than half the variance shared. Measured: 0.82 to 1.0 on travelling cameras (9 generated clips, hard
     ones among them), 0.71 on a camera that creeps for half a clip, 0.55 on a zoom, 0.3 on one held in place."""
     max_disagreement: float = 0.3
     """A pixel is valid if its readings differ by less than this share of their mean, beyond flow noise. Ours."""

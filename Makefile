@@ -16,6 +16,10 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 && echo $$p && break; done)
 
+# Without cached bytecode every worker process compiles its libraries anew: Ray then takes a minute to start, not ten
+# seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test test-slow lint perf constraints clean
 
 help:
@@ -60,7 +64,7 @@ lint: setup
 	$(BIN)/mypy
 
 perf: setup
-	@for script in perf/*.py; do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script; done
+	@for script in $(filter-out perf/record.py,$(wildcard perf/*.py)); do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script; done
 
 # To move to newer versions: install them into $(VENV), run make test, then make constraints.
 # No URLs, no local versions. Every flavour of OpenCV unpacks into the same cv2/, so all get one version.

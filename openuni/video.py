@@ -19,7 +19,7 @@ GRAY_FORMATS = {"gray": (np.uint8, 8), "gray12le": (np.uint16, 12), "gray16le": 
 """FFmpeg's name of a pixel format -> numpy dtype, bits."""
 MICROSECONDS = Fraction(1, 1_000_000)  # Time base of mp4: holds any frame time within 0.5 us.
 NOMINAL_FPS = 25  # ours: Matroska needs a rate; a map's times are in its json, so its mkv's have no meaning.
-CRF = 18  # x264 "visually lossless"; DESIGN section 2.
+CRF = 18  # x264, "visually lossless"; docs/codecs.md has the measured error.
 BT709 = 1  # AVCOL_SPC_BT709, AVCOL_PRI_BT709 and AVCOL_TRC_BT709 are all 1.
 LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 REMOVE_SEI = "filter_units=remove_types=6"  # x264 writes its version and settings in an SEI unit (H.264 type 6).

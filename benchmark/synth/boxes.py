@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 CAMERAS = ("dolly", "orbit", "walk", "pan", "static", "zoom")
-FPS = 16.0  # the build's target rate (DESIGN section 3)
+FPS = 16.0  # the rate that a build keeps by default
 FOCAL_PER_HEIGHT = 1.07  # 50 degrees of vertical view, as in the prototype's scenes
 FLOOR_Y, BACK_Z, LEFT_X = 1.5, 9.0, -3.5  # metres; the three planes of the room
 TARGET = np.array([0.0, 0.6, 6.0])  # what an orbiting camera looks at

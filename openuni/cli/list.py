@@ -19,7 +19,7 @@ def list_parts(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
-    """List the parts there are: modalities, sources, filters with every score column, experts with licences."""
+    """List the parts there are: modalities, sources, filters with every score and rule, experts with licences."""
     found = rows(kind) if kind else list(_names())
     if as_json:
         print(json.dumps(found, indent=2))
@@ -28,7 +28,10 @@ def list_parts(
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(*(name.replace("_", " ") for name in found[0])) if found else Table()
+    shown = Table()
+    for number, name in enumerate(found[0] if found else ()):
+        # Names are for copying: the first column is never cut.
+        shown.add_column(name.replace("_", " "), no_wrap=number == 0, overflow="fold")
     for row in found:
         shown.add_row(*(escape(value) for value in row.values()))
     Console().print(shown)
@@ -73,11 +76,20 @@ def _source(name: str, part: Any) -> Iterator[Row]:
 def _filter(name: str, part: Any) -> Iterator[Row]:
     for column in part.columns:
         yield {
-            "filter": name,
             "score": f"{part.name}.{column.name}",  # as a rule writes it
             "unit": column.unit,
             "meaning": column.meaning,
+            "preset_rules": _preset_rules(f"{part.name}.{column.name}"),
         }
+
+
+def _preset_rules(column: str) -> str:
+    """Write the presets' rules over a column: "basic: duration.seconds >= 1; paper: duration.seconds >= 5"."""
+    from openuni.pipelines.presets import PRESETS
+    from openuni.rule import Rule
+
+    found = [f"{preset}: {rule}" for preset, rules in PRESETS.items() for rule in rules if column in Rule(rule).columns]
+    return "; ".join(found)
 
 
 def _expert(name: str, part: Any) -> Iterator[Row]:

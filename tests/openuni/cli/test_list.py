@@ -49,9 +49,15 @@ def app():
 
 def test_a_filter_gives_one_row_for_each_score_named_as_rules_write_it(parts):
     assert module.rows("filters") == [
-        {"filter": "sharp", "score": "sharpness.mean", "unit": "0-1", "meaning": "mean over frames"},
-        {"filter": "sharp", "score": "sharpness.worst", "unit": "0-1", "meaning": "lowest of all frames"},
+        {"score": "sharpness.mean", "unit": "0-1", "meaning": "mean over frames", "preset_rules": ""},
+        {"score": "sharpness.worst", "unit": "0-1", "meaning": "lowest of all frames", "preset_rules": ""},
     ]
+
+
+def test_a_score_shows_the_rules_that_presets_have_for_it():
+    rows = {row["score"]: row["preset_rules"] for row in module.rows("filters")}
+    assert rows["duration.seconds"] == "paper: duration.seconds >= 5; basic: duration.seconds >= 1"
+    assert rows["motion.absdiff"] == ""
 
 
 def test_an_expert_says_modality_licence_and_needs(parts):

@@ -57,7 +57,10 @@ class RayEngine:
 
         self._started = _connect(self.address) or self._started
         assert ray.is_initialized(), "_connect joins or starts Ray"
-        _run_units(job, units, monitor, self._pool_size(job, len(units)))
+        # Workers of a Ray that we start inherit our environment; others are given it, which starts new processes.
+        ours = self._started and self.address == "local"
+        environment = None if ours else {"env_vars": worker_env(_share(job)[0])}
+        _run_units(job, units, monitor, self._pool_size(job, len(units)), environment)
 
     def close(self) -> None:
         """Leave the cluster, or end the one that `run` started. It is kept between passes: starting takes seconds."""
@@ -98,7 +101,7 @@ def _connect(address: str) -> bool:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address == "local":
-            with _muted_stderr():
+            with _muted_stderr(), _without("OMP_NUM_THREADS"):  # Ray sets it to each worker's CPUs if it is not set
                 ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
         else:
             ray.init(address=address, **quiet)
@@ -108,6 +111,17 @@ def _connect(address: str) -> bool:
             "cluster, or --ray off to run without Ray."
         ) from error
     return True
+
+
+@contextlib.contextmanager
+def _without(name: str) -> Iterator[None]:
+    """Take a variable out of the environment that started processes inherit."""
+    kept = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            os.environ[name] = kept
 
 
 @contextlib.contextmanager
@@ -124,7 +138,7 @@ def _muted_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def _run_units(job: Job, units: Sequence[str], monitor: Monitor, size: int) -> None:
+def _run_units(job: Job, units: Sequence[str], monitor: Monitor, size: int, environment: dict[str, Any] | None) -> None:
     import ray
     import ray.data
 
@@ -146,7 +160,7 @@ def _run_units(job: Job, units: Sequence[str], monitor: Monitor, size: int) -> N
         compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),
         num_cpus=cpus,
         num_gpus=gpus or None,
-        runtime_env={"env_vars": worker_env(cpus)},
+        runtime_env=environment,
     )
     ending = threading.Event()
     listener = threading.Thread(target=_listen, args=(tally, monitor, ending), daemon=True)

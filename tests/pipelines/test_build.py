@@ -163,7 +163,9 @@ def test_an_interrupted_build_says_how_to_go_on(clips_folder, tmp_path):
     out = tmp_path / "out"
     words = ["build", "--source", "folder", "--root", clips_folder, "--out", out, *EASY]
     command = [sys.executable, "-m", "openuni.cli", *map(str, words)]
-    build = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A test run in the background ignores Ctrl-C, and its children inherit that.
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    build = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **heed)
     deadline = time.monotonic() + 60
     while not (out / "plan" / "score").exists() and time.monotonic() < deadline:
         time.sleep(0.01)

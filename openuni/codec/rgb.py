@@ -15,7 +15,7 @@ from openuni.modality import Encoded, Map, Modality, Rendering
 from openuni.video import decode_rgb, decode_rgb_decord, encode_rgb_mp4
 
 DECODERS = ("pyav", "decord")
-"""pyav: exact colours. decord: about half the cost, about one level darker; see openuni.video.decode_rgb_decord."""
+"""pyav: exact colours. decord: two thirds of the cost, about one level darker; see openuni.video.decode_rgb_decord."""
 
 
 class Rgb(Modality):

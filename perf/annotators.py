@@ -12,8 +12,6 @@ import datetime
 import io
 import json
 import os
-import platform
-import subprocess
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +24,7 @@ from openuni.annotators.flow_dis import DisFlow
 from openuni.benchmark.synth.boxes import Scene, scene
 from openuni.engine.stage import Absent, Result
 from openuni.modality import Map, modality
+from openuni.run import commit_hash, hardware
 
 RESULT = Path(__file__).parent / "results" / "annotators.json"
 TRAVELLING, RESTING = ("dolly", "walk", "orbit"), ("static", "pan", "zoom")
@@ -56,8 +55,8 @@ def main() -> None:
                     rows.append(row | measure(clip, frames))
     record = {
         "date": datetime.date.today().isoformat(),
-        "commit": commit(),
-        "hardware": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS", "")},
+        "commit": commit_hash(),
+        "hardware": {**hardware(), "threads": os.environ.get("OMP_NUM_THREADS", "")},
         "frames": options.frames,
         "rows": rows,
     }
@@ -193,21 +192,6 @@ def tables(rows: list[dict[str, Any]]) -> str:
 def line(size: str, quality: str, camera: str, scores: list[dict[str, float]], columns: tuple[str, ...]) -> str:
     cells = [f"{np.mean([score[column] for score in scores]):.3f}" for column in columns]
     return f"| {size} | {quality} | {camera} | " + " | ".join(cells) + " |"
-
-
-def commit() -> str:
-    """Short hash of the checkout, "none" where there is no commit yet."""
-    found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
-    return found.stdout.strip() if found.returncode == 0 else "none"
-
-
-def cpu_model() -> str:
-    """Name of the processor, as Linux gives it."""
-    info = Path("/proc/cpuinfo")
-    names = [row.partition(":")[2].strip() for row in info.read_text().splitlines() if row.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +25,7 @@ from openuni.codec.rgb import RGB
 from openuni.codec.segmentation import SEGMENTATION
 from openuni.codec.skeleton import SKELETON
 from openuni.modality import Map, Modality
+from openuni.run import commit_hash, hardware
 from openuni.video import decode_rgb, encode_rgb_mp4
 
 HEIGHT, WIDTH, FPS = 480, 832, 16.0
@@ -54,8 +53,8 @@ def main() -> None:
     ]
     record = {
         "date": datetime.date.today().isoformat(),
-        "commit": commit(),
-        "hardware": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS", "")},
+        "commit": commit_hash(),
+        "hardware": {**hardware(), "threads": os.environ.get("OMP_NUM_THREADS", "")},
         "clip": [options.frames, HEIGHT, WIDTH],
         "rgb": options.video.name if options.video else "made texture",
         "rows": rows,
@@ -216,19 +215,6 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def round_(value: Any) -> float:
     return float(f"{float(value):.3g}")
-
-
-def commit() -> str:
-    command = ["git", "rev-parse", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=RESULT.parents[2], check=False)
-    return done.stdout.strip() if done.returncode == 0 else "none yet"
-
-
-def cpu_model() -> str:
-    """Return the processor's name; Linux says it in /proc/cpuinfo."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

@@ -12,8 +12,6 @@ Usage::
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from openuni.frames import FrameTarget, read_frames  # noqa: E402
+from openuni.run import commit_hash, hardware  # noqa: E402
 
 TASKS = {
     "dense": FrameTarget(fps=16, short_side_px=480, num_frames=None),
@@ -179,16 +178,6 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def hardware() -> str:
-    """Name the processor and the number of cores this process may use."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].partition(":")[2].strip() if lines else model
-    return f"{model}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, help="Also measure the *.mp4 in this folder.")
@@ -207,11 +196,10 @@ def main() -> None:
             for task in TASKS:
                 print(f"{clip.stem}: {task}", file=sys.stderr)
                 rows += measure(clip, task, arguments.repeats)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     versions = {"av": av.__version__, "decord": decord.__version__, "opencv": cv2.__version__}
     record = {
         "date": date.today().isoformat(),
-        "commit": commit if len(commit) == 40 else "",
+        "commit": commit_hash(),
         "hardware": hardware(),
         "versions": versions,
         "rows": rows,

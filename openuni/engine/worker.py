@@ -124,7 +124,6 @@ class Worker:
         found = self._kept(scratch.load(clip.clip_id), todo)
         fresh = len(found) < len(todo)
         if fresh:
-            found = self._kept_with_members(scratch, clip, found)
             outcomes: dict[str, Outcome] | None = None
             if deaths >= MAX_DEATHS:
                 outcomes = self._crashed(todo, f"worker_died_{deaths}_times")
@@ -167,7 +166,7 @@ class Worker:
         """Finish one clip into scratch: what a process that runs a suspect alone does."""
         todo = self.job.todo(unit)
         scratch = Scratch(self.job.scratch(unit))
-        found = self._kept_with_members(scratch, clip, self._kept(scratch.load(clip.clip_id), todo))
+        found = self._kept(scratch.load(clip.clip_id), todo)
         self._setup(todo)
         scratch.save(clip.clip_id, self.work_on(unit, clip, todo, found))
 
@@ -180,10 +179,6 @@ class Worker:
             for name, outcome in outcomes.items()
             if name in names and outcome.fingerprint == prints[name] and outcome.row.status in KEPT
         }
-
-    def _kept_with_members(self, scratch: Scratch, clip: Clip, found: dict[str, Outcome]) -> dict[str, Outcome]:
-        whole = scratch.load(clip.clip_id) if found else {}
-        return {name: whole[name] for name in found if name in whole}
 
     def _crashed(self, todo: tuple[Stage, ...], reason: str) -> dict[str, Outcome]:
         outcomes = {}

@@ -28,6 +28,8 @@ SOURCES = {
 
 FILTERS = {
     "motion": "openuni.pipelines.filters.motion:MotionFilter",
+    "camera": "openuni.pipelines.filters.camera:CameraFilter",
+    "people": "openuni.pipelines.filters.people:HogPeopleFilter",
     "duration": "openuni.pipelines.filters.duration:DurationFilter",
     "resolution": "openuni.pipelines.filters.resolution:ResolutionFilter",
     "published": "openuni.pipelines.filters.published:PublishedScores",

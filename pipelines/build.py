@@ -21,6 +21,7 @@ from openuni.pipelines.finish import Finished, finish
 from openuni.pipelines.parts import make_experts, make_filters, make_source
 from openuni.pipelines.presets import rules_of
 from openuni.pipelines.rgb import RgbStage
+from openuni.pipelines.score_view import OpenForScoring
 from openuni.pipelines.select import Selection, select
 from openuni.pipelines.sources.base import Source
 from openuni.pipelines.windows import check_windows, windows_of
@@ -28,10 +29,6 @@ from openuni.rule import Rule
 from openuni.run import RunFolder
 from openuni.table import FILTERS, load
 from openuni.view import OpenClip
-
-SCORE_TARGET = FrameTarget(fps=2.0, short_side_px=256, num_frames=32, spread=True)
-"""What filters see: few and small frames over the whole clip. Ours: motion and exposure show at 2 fps; 32 frames
-bound the memory of a long clip to 28 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +107,7 @@ class Build:
         source.check()
         out = config.out.absolute()
         base = str(source.base)
-        seen, kept = OpenClip(base, SCORE_TARGET), OpenClip(base, target)
+        seen, kept = OpenForScoring(base), OpenClip(base, target)
         score = Job(name="score", out=out, stages=filters, open_view=seen, view_fingerprint=seen.fingerprint())
         stages = (rgb, *experts)
         annotate = Job(name="annotate", out=out, stages=stages, open_view=kept, view_fingerprint=kept.fingerprint())

@@ -277,19 +277,24 @@ def body_of(height: float, girth: float) -> Body:
     counts = np.ceil((high - low) / STEP).astype(int) + 1
     axes = [low[axis] + STEP * np.arange(counts[axis]) for axis in range(3)]
     field = np.full(counts, 1.0)
-    for _, *solid in SOLIDS:
-        box = _around(solid, girth, axes)
+    for bone, *solid in SOLIDS:
+        thick = _thickness(bone, girth)
+        box = _around(solid, thick, axes)
         points = np.stack(np.meshgrid(*(axis[cut] for axis, cut in zip(axes, box, strict=True)), indexing="ij"), axis=-1)
-        field[box] = _union(field[box], _distance(solid, girth, points))
+        field[box] = _union(field[box], _distance(solid, thick, points))
     vertices, faces = surface_nets(field, low, STEP)
     vertices = snap_trig(vertices)
     nearness = np.full((len(vertices), len(BONE_NAMES)), 9.0)
     for bone, *solid in SOLIDS:
         number = BONE_NAMES.index(bone)
-        nearness[:, number] = np.minimum(nearness[:, number], _distance(solid, girth, vertices))
-    # The lowest point of the soles stands on the ground.
+        nearness[:, number] = np.minimum(nearness[:, number], _distance(solid, _thickness(bone, girth), vertices))
     scale = height / REST_HEIGHT
     return Body(scale, vertices * scale, faces, _skin_weights(nearness), nearness.astype(np.float32))
+
+
+def _thickness(bone: str, girth: float) -> float:
+    """Factor of a bone's solids: feet, hands and heads do not grow with girth, and soles stay on the ground."""
+    return 1.0 if bone.endswith(("foot", "hand", "head")) else girth
 
 
 def _skin_weights(nearness: np.ndarray) -> np.ndarray:

@@ -183,8 +183,8 @@ class Posed:
         out[rigid] = turn(self.rotations[component[rigid]], local)
         for number, normals in enumerate(self._body_normals, start=things):
             mine = np.flatnonzero(component == number)
-            faces = geometry.faces - geometry.first_vertex[number] if len(mine) else geometry.faces
-            out[mine] = _blend(normals, faces, face[mine], weights[mine])
+            own = face[mine] - geometry.first_face[number]
+            out[mine] = _blend(normals, geometry.bodies[number - things].faces, own, weights[mine])
         return unit(out)
 
 

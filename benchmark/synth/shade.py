@@ -5,6 +5,8 @@ near; metal, marble and tiles reflect, glass and water refract. A pixel at an ed
 pixel its centre's ray alone. Nothing is random: the same scene gives the same bytes.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from openuni.benchmark.synth.body import BONE_NAMES, CHARTS
@@ -16,6 +18,8 @@ from openuni.benchmark.synth.sky import FOG_M, GROUND_BOUNCE, horizon_colour, sk
 from openuni.benchmark.synth.texture import Texture, texture_of
 
 MAX_BOUNCES = 2  # mirrors in mirrors
+MIN_REFLECTION = 0.045  # ours: a weaker reflection is not seen on stone in daylight, and costs a ray
+SHINY_STEP = 0.06  # ours: of 1, linear; pixels of glass and mirrors that differ by more are edges
 MAX_INTERFACES = 8  # of glass and water along one ray; a full tumbler has 4 to 6
 LIFT_M = 1e-3  # a new ray starts this far off its surface: above float32's error at 100 m
 SUN_SPREAD = 0.02  # ours, radians: the five rays at an edge see the sun at five places, which softens shadows
@@ -43,36 +47,33 @@ class FastTier:
         Returns:
             (H, W, 3) uint8.
         """
-        directions = camera.directions(camera.pixels())
-        light, marks = _radiance(posed, camera, directions, first)
-        shown = _tonemap(light)
-        edges = _edges(marks, camera)
-        total = shown[edges]
-        for number, offset in enumerate(SUBPIXELS):
-            rays = camera.directions(camera.pixels()[edges] + offset)
-            hits = posed.cast(camera.position, rays)
-            total = total + _tonemap(_radiance(posed, camera, rays, hits, sun=number)[0])
-        shown[edges] = total / (1 + len(SUBPIXELS))
+        pixels = camera.pixels()
+        directions = camera.directions(pixels)
+        sun = sun_direction(posed.geometry.scene.sky)
+        seen = _seen(posed, camera.position, directions, first, 1 / camera.focal, sun)
+        shown = _tonemap(seen.light)
+        edges = _edges(posed, seen, first, shown, camera)
+        offsets, suns = np.repeat(SUBPIXELS, len(edges), axis=0), np.repeat(_sun_places(sun), len(edges), axis=0)
+        rays = camera.directions(np.tile(pixels[edges], (len(SUBPIXELS), 1)) + offsets)
+        more = _seen(posed, camera.position, rays, posed.cast(camera.position, rays), 1 / camera.focal, suns).light
+        # One after the other, not by a sum over an axis: the same order of additions everywhere.
+        for part in np.split(_tonemap(more), len(SUBPIXELS)):
+            shown[edges] += part
+        shown[edges] /= 1 + len(SUBPIXELS)
         levels = np.rint(255 * _srgb(shown)).astype(np.uint8)
         return levels.reshape(camera.height, camera.width, 3)
 
 
-class _Marks:
-    """What must not differ between neighbours inside a surface: edges are found from it."""
+@dataclass(eq=False)
+class _Seen:
+    """What N rays show."""
 
-    def __init__(self, component: np.ndarray, normal: np.ndarray, distance: np.ndarray, lit: np.ndarray) -> None:
-        self.component, self.normal, self.distance, self.lit = component, normal, distance, lit
-
-
-def _radiance(
-    posed: Posed, camera: Camera, directions: np.ndarray, hits: Hits, sun: int | None = None
-) -> tuple[np.ndarray, _Marks]:
-    """Colour along camera rays (N, 3), and marks."""
-    light, lit = _seen(posed, camera.position, directions, hits, 1 / camera.focal, sun)
-    component = np.where(hits.hit, posed.geometry.component[hits.face], -1)
-    normal = np.zeros((len(directions), 3))
-    normal[hits.hit] = posed.shading_normals(hits.face[hits.hit], hits.weights[hits.hit])
-    return light, _Marks(component, normal, hits.distance, lit)
+    light: np.ndarray
+    """(N, 3) float32, linear."""
+    lit: np.ndarray
+    """(N,) bool: an opaque surface in the sun."""
+    normal: np.ndarray
+    """(N, 3) of the surface, zeros where nothing is met."""
 
 
 def _seen(
@@ -81,11 +82,11 @@ def _seen(
     directions: np.ndarray,
     hits: Hits,
     spread: float,
-    sun: int | None,
+    sun: np.ndarray,
     bounces: int = 0,
     interfaces: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colour along rays (N, 3) float32, and which of them see a sunlit surface (N,).
+) -> _Seen:
+    """Look along rays.
 
     Args:
         posed: the surfaces.
@@ -93,37 +94,41 @@ def _seen(
         directions: (N, 3), any length; `hits` has distances in their lengths.
         hits: the first surfaces along them.
         spread: width of what a ray stands for, per metre of its way.
-        sun: which of the sun's places; None is its middle.
+        sun: (3,) or (N, 3) direction to the sun.
         bounces: mirrors behind us.
         interfaces: of glass and water behind us.
     """
-    geometry, sky = posed.geometry, posed.geometry.scene.sky
-    out = np.zeros((len(directions), 3), np.float32)
-    lit = np.zeros(len(directions), bool)
+    count, geometry, sky = len(directions), posed.geometry, posed.geometry.scene.sky
+    seen = _Seen(np.zeros((count, 3), np.float32), np.zeros(count, bool), np.zeros((count, 3)))
     sight = unit(directions)
     missed = np.flatnonzero(~hits.hit)
-    out[missed] = sky_colour(sky, sight[missed])
-    hit = np.flatnonzero(hits.hit)
-    if not len(hit):
-        return out, lit
-    clear = geometry.refractive[hits.face[hit]]
-    for part, refractive in ((hit[~clear], False), (hit[clear], True)):
+    seen.light[missed] = sky_colour(sky, sight[missed])
+    clear = hits.hit & geometry.refractive[hits.face]
+    for part, refractive in ((np.flatnonzero(hits.hit & ~clear), False), (np.flatnonzero(clear), True)):
         if not len(part):
             continue
-        starts = origins if origins.ndim == 1 else origins[part]
-        surface = _Surface(posed, starts, sight[part], Hits(hits.face[part], hits.weights[part], hits.distance[part]))
+        chosen = Hits(hits.face[part], hits.weights[part], hits.distance[part])
+        surface = _Surface(posed, _rows(origins, part), sight[part], chosen, _rows(sun, part))
+        seen.normal[part] = surface.normal
         if refractive:
-            out[part] = _through(surface, spread, sun, bounces, interfaces)
+            seen.light[part] = _through(surface, spread, bounces, interfaces)
         else:
-            out[part], lit[part] = _opaque(surface, spread, sun, bounces)
-    return out, lit
+            seen.light[part], seen.lit[part] = _opaque(surface, spread, bounces)
+    return seen
+
+
+def _rows(values: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Rows of (N, 3), or the same (3,) for all."""
+    return values if values.ndim == 1 else values[part]
 
 
 class _Surface:
     """N surface points as rays meet them."""
 
-    def __init__(self, posed: Posed, origins: np.ndarray, sight: np.ndarray, hits: Hits) -> None:
-        self.posed, self.sight, self.hits = posed, sight, hits
+    def __init__(
+        self, posed: Posed, origins: np.ndarray, sight: np.ndarray, hits: Hits, sun: np.ndarray
+    ) -> None:
+        self.posed, self.sight, self.hits, self.sun = posed, sight, hits, sun
         self.points = posed.points(hits.face, hits.weights)
         self.way = length(self.points - origins)
         """(N,) metres from the ray's start."""
@@ -150,57 +155,65 @@ class _Surface:
         return unit(rays - below * self.flat)
 
 
-def _opaque(surface: _Surface, spread: float, sun: int | None, bounces: int) -> tuple[np.ndarray, np.ndarray]:
+def _opaque(surface: _Surface, spread: float, bounces: int) -> tuple[np.ndarray, np.ndarray]:
     """Colour of opaque surfaces and whether the sun shines on them."""
     posed = surface.posed
     geometry, sky = posed.geometry, posed.geometry.scene.sky
     component = geometry.component[surface.hits.face]
-    towards = _sun_rays(sky, sun)
-    facing = dot(surface.normal, np.broadcast_to(towards, surface.normal.shape))
+    towards = np.broadcast_to(surface.sun, surface.normal.shape)
+    facing = dot(surface.normal, towards)
     lit = facing > 0
     asked = np.flatnonzero(lit)
-    lit[asked] = ~posed.blocked(surface.lifted()[asked], np.broadcast_to(towards, (len(asked), 3)))
+    lit[asked] = ~posed.blocked(surface.lifted()[asked], towards[asked])
     albedo = np.zeros((len(component), 3), np.float32)
     looks = [_look(posed, number) for number in range(len(geometry.component_ids))]
     for number in np.unique(component):
         mine = np.flatnonzero(component == number)
         albedo[mine] = _albedo(surface, mine, int(number), spread)
-    gloss = np.array([look.gloss for look in looks], np.float32)[component]
-    hardness = np.array([look.hardness for look in looks], np.float32)[component]
-    mirror = np.array([look.mirror for look in looks], np.float32)[component]
     metal = np.array([look.metal for look in looks])[component]
+    mirror = np.array([look.mirror for look in looks])[component]
 
-    open_ = _openness(posed, surface.points, surface.normal, component)
     up = (0.5 + 0.5 * surface.normal[:, 2:]).astype(np.float32)
-    ambient = (up * sky_light(sky) + (1 - up) * GROUND_BOUNCE) * open_[:, None]
-    direct = (np.where(lit, facing, 0)[:, None] * sun_light(sky)).astype(np.float32)
-    colour = albedo * np.where(metal[:, None], 0.25, 1.0).astype(np.float32) * (ambient + direct)
-    halfway = unit(towards - surface.sight)
-    shine = np.clip(dot(surface.normal, halfway), 0, 1) ** hardness * gloss * lit
-    tint = np.where(metal[:, None], albedo, 1.0)
-    colour += (shine[:, None] * sun_light(sky) * tint).astype(np.float32)
-    colour = _add_reflections(surface, colour, mirror, tint, spread, sun, bounces)
-    fog = 1 - np.exp(-((surface.way / FOG_M) ** 2))
-    return (colour + fog[:, None] * (horizon_colour(sky) - colour)).astype(np.float32), lit
+    ambient = up * sky_light(sky).astype(np.float32) + (1 - up) * GROUND_BOUNCE.astype(np.float32)
+    if bounces == 0:
+        ambient *= _openness(posed, surface.points, surface.normal, component)[:, None]
+    sunlight = sun_light(sky).astype(np.float32)
+    direct = np.where(lit, facing, 0).astype(np.float32)[:, None] * sunlight
+    # Metal has no diffuse light; a quarter stands for its roughness.
+    colour = albedo * np.where(metal, 0.25, 1).astype(np.float32)[:, None] * (ambient + direct)
+    tint = np.where(metal[:, None], albedo, np.float32(1))
+    gloss = np.array([look.gloss for look in looks])[component]
+    asked = np.flatnonzero(lit & (gloss > 0))
+    halfway = unit(towards[asked] - surface.sight[asked])
+    hardness = np.array([look.hardness for look in looks])[component[asked]]
+    shine = np.clip(dot(surface.normal[asked], halfway), 0, 1) ** hardness * gloss[asked]
+    colour[asked] += shine.astype(np.float32)[:, None] * sunlight * tint[asked]
+    _add_reflections(surface, colour, mirror, tint, spread, bounces)
+    fog = (1 - np.exp(-((surface.way / FOG_M) ** 2))).astype(np.float32)[:, None]
+    colour += fog * (horizon_colour(sky).astype(np.float32) - colour)
+    return colour, lit
 
 
 def _add_reflections(
-    surface: _Surface, colour: np.ndarray, mirror: np.ndarray, tint: np.ndarray, spread: float, sun: int | None,
-    bounces: int,
-) -> np.ndarray:  # fmt: skip
-    """Blend in what mirrors show, by Schlick's approximation (1994) of Fresnel."""
-    grazing = (1 - np.clip(-dot(surface.normal, surface.sight), 0, 1)) ** 5
-    share = np.where(mirror > 0, mirror + (1 - mirror) * grazing * np.where(mirror > 0.5, 1, 0.6), 0)
-    asked = np.flatnonzero(share > 0.02) if bounces < MAX_BOUNCES else np.zeros(0, int)
-    if len(asked):
-        starts, rays = surface.lifted()[asked], surface.mirrored()[asked]
-        seen, _ = _seen(surface.posed, starts, rays, surface.posed.cast(starts, rays), 3 * spread, sun, bounces + 1)
-        part = share[asked, None].astype(np.float32)
-        colour[asked] = colour[asked] * (1 - part) + seen * tint[asked].astype(np.float32) * part
-    return colour
+    surface: _Surface, colour: np.ndarray, mirror: np.ndarray, tint: np.ndarray, spread: float, bounces: int
+) -> None:
+    """Blend into `colour` what mirrors show, by Schlick's approximation (1994) of Fresnel."""
+    asked = np.flatnonzero(mirror > 0) if bounces < MAX_BOUNCES else np.zeros(0, int)
+    if not len(asked):
+        return
+    base = mirror[asked]
+    grazing = (1 - np.clip(-dot(surface.normal[asked], surface.sight[asked]), 0, 1)) ** 5
+    # Stone and tiles are not polished to the last: 0.6 of a clean surface's reflection at a slant.
+    share = base + (1 - base) * grazing * np.where(base > 0.5, 1, 0.6)
+    kept = share > MIN_REFLECTION
+    asked, part = asked[kept], share[kept].astype(np.float32)[:, None]
+    starts, rays = surface.lifted()[asked], surface.mirrored()[asked]
+    hits = surface.posed.cast(starts, rays)
+    light = _seen(surface.posed, starts, rays, hits, 3 * spread, _rows(surface.sun, asked), bounces + 1).light
+    colour[asked] = colour[asked] * (1 - part) + light * tint[asked] * part
 
 
-def _through(surface: _Surface, spread: float, sun: int | None, bounces: int, interfaces: int) -> np.ndarray:
+def _through(surface: _Surface, spread: float, bounces: int, interfaces: int) -> np.ndarray:
     """Colour of glass and water: refraction by Snell's law, and what the surface mirrors."""
     posed, sky = surface.posed, surface.posed.geometry.scene.sky
     indices = posed.geometry.indices[surface.hits.face].astype(np.float64)
@@ -222,16 +235,16 @@ def _through(surface: _Surface, spread: float, sun: int | None, bounces: int, in
         starts = surface.lifted(total)
         rays = unit(bent)
         hits = posed.cast(starts, rays)
-        behind, _ = _seen(posed, starts, rays, hits, 1.5 * spread, sun, bounces, interfaces + 1)
+        behind = _seen(posed, starts, rays, hits, 1.5 * spread, surface.sun, bounces, interfaces + 1).light
     else:
         behind = sky_colour(sky, unit(bent))
     if bounces == 0 and interfaces == 0:
         starts, rays = surface.lifted(), surface.mirrored()
-        mirrored, _ = _seen(posed, starts, rays, posed.cast(starts, rays), 3 * spread, sun, MAX_BOUNCES, MAX_INTERFACES)
+        hits = posed.cast(starts, rays)
+        mirrored = _seen(posed, starts, rays, hits, 3 * spread, surface.sun, MAX_BOUNCES, MAX_INTERFACES).light
     else:
         mirrored = sky_colour(sky, surface.mirrored())
-    towards = _sun_rays(sky, sun)
-    shine = np.clip(dot(surface.normal, unit(towards - surface.sight)), 0, 1) ** 400
+    shine = np.clip(dot(surface.normal, unit(surface.sun - surface.sight)), 0, 1) ** 400
     component = posed.geometry.component[surface.hits.face]
     tint = np.array([thing.colour for thing in posed.geometry.scene.things])[component]
     part = share[:, None]
@@ -239,14 +252,11 @@ def _through(surface: _Surface, spread: float, sun: int | None, bounces: int, in
     return colour.astype(np.float32)
 
 
-def _sun_rays(sky: object, sun: int | None) -> np.ndarray:
-    """(3,) direction to the sun's middle or to one of the four places on its face."""
-    towards = sun_direction(sky)  # type: ignore[arg-type]
-    if sun is None:
-        return towards
+def _sun_places(towards: np.ndarray) -> np.ndarray:
+    """(4, 3) directions to four places on the sun's face."""
     across = unit(cross(towards, np.array([0.0, 0.0, 1.0])))
-    x, y = SUBPIXELS[sun]
-    return unit(towards + SUN_SPREAD * (2 * x * across + 2 * y * cross(across, towards)))
+    up = cross(across, towards)
+    return np.stack([unit(towards + 2 * SUN_SPREAD * (x * across + y * up)) for x, y in SUBPIXELS])
 
 
 def _look(posed: Posed, component: int) -> Material:
@@ -322,7 +332,8 @@ def _person_colours(person: Person, points: np.ndarray, bone: np.ndarray) -> np.
     thigh, shin, foot = (np.char.endswith(names, part) for part in ("thigh", "shin", "foot"))
     trunk = (names == "pelvis") | (names == "chest")
     long_sleeves, long_legs = person.sleeves == "long", person.legs == "long"
-    shirt = (trunk & (z > 1.0) & (z < 1.475)) | (arm & (long_sleeves | (along < 0.62))) | (forearm & long_sleeves)
+    neck = np.hypot(x + 0.015, y) < 0.08
+    shirt = (trunk & (z > 1.0) & ((z < 1.46) | ~neck)) | (arm & (long_sleeves | (along < 0.62))) | (forearm & long_sleeves)
     trousers = (trunk & (z <= 1.0)) | (thigh & (long_legs | (along < 0.75))) | (shin & long_legs & (along < 0.93))
     colour = np.tile(np.array(person.skin), (len(points), 1))
     colour[shirt] = _cloth(person, points[shirt])
@@ -333,7 +344,7 @@ def _person_colours(person: Person, points: np.ndarray, bone: np.ndarray) -> np.
     head = names == "head"
     # Hair above a line that falls from the forehead to the neck.
     hair = head & (z > 1.605 + np.clip(x + 0.06, -0.02, 0.12) * 0.82) & (x < 0.097)
-    colour[hair] = np.array(person.hair) * (0.8 + 0.4 * (np.sin(160 * y + 40 * x)[hair, None] > 0))
+    colour[hair] = np.array(person.hair) * (0.85 + 0.3 * (np.sin(230 * y + 60 * x)[hair, None] > 0))
     eyes = head & (x > 0.05) & (np.hypot(np.abs(y) - 0.033, 1.3 * (z - 1.672)) < 0.0115)
     colour[eyes] = 0.02
     mouth = head & (x > 0.05) & (np.abs(y) < 0.024) & (np.abs(z - 1.585) < 0.005)
@@ -362,7 +373,7 @@ def _openness(posed: Posed, points: np.ndarray, normal: np.ndarray, component: n
     out = np.ones(len(points), np.float32)
     for number, centre, radius in _balls(posed):
         # A square about the ball first: it spares most points.
-        low, high = centre - 5 * radius, centre + 5 * radius
+        low, high = centre - 4 * radius, centre + 4 * radius
         near = np.flatnonzero(
             (points[:, 0] > low[0]) & (points[:, 0] < high[0]) & (points[:, 1] > low[1]) & (points[:, 1] < high[1])
             & (component != number)
@@ -410,22 +421,25 @@ _LIMB_RADII = tuple(
 """Bones and the radius of the balls that stand for them, metres, in the rest size."""
 
 
-def _edges(marks: _Marks, camera: Camera) -> np.ndarray:
-    """(E,) pixels that differ from a neighbour: other thing, bend, jump in depth, or a shadow's edge."""
-    shape = (camera.height, camera.width)
-    component, lit = marks.component.reshape(shape), marks.lit.reshape(shape)
-    normal = marks.normal.reshape(*shape, 3)
-    with np.errstate(divide="ignore"):
-        inverse = (1 / marks.distance).reshape(shape)
+def _edges(posed: Posed, seen: _Seen, first: Hits, shown: np.ndarray, camera: Camera) -> np.ndarray:
+    """(E,) pixels that differ from a neighbour: other thing, bend, jump in depth, a shadow's edge, or, in glass and
+    mirrors, another colour."""
+    shape, geometry = (camera.height, camera.width), posed.geometry
+    component = np.where(first.hit, geometry.component[first.face], -1).reshape(shape)
+    bright = np.array([_look(posed, number).mirror > 0.5 for number in range(len(geometry.component_ids))] + [False])
+    shiny = bright[component] | (first.hit & geometry.refractive[first.face]).reshape(shape)
+    lit, normal, colour = seen.lit.reshape(shape), seen.normal.reshape(*shape, 3), shown.reshape(*shape, 3)[..., 1]
+    inverse = (1 / first.distance).reshape(shape)
     edge = np.zeros(shape, bool)
     for axis in (0, 1):
         a = tuple(slice(None, -1) if one == axis else slice(None) for one in (0, 1))
         b = tuple(slice(1, None) if one == axis else slice(None) for one in (0, 1))
-        near = np.maximum(inverse[a], inverse[b])
         differ = (component[a] != component[b]) | (lit[a] != lit[b])
-        same = component[a] >= 0
-        differ |= same & (dot(normal[a], normal[b]) < 0.8)
-        differ |= same & (component[a] > 0) & (np.abs(inverse[a] - inverse[b]) > 0.05 * near)
+        things = np.flatnonzero(component[a] > 0)  # the ground has no bends
+        at, to = normal[a].reshape(-1, 3)[things], normal[b].reshape(-1, 3)[things]
+        near, far = inverse[a].ravel()[things], inverse[b].ravel()[things]
+        differ.ravel()[things] |= (dot(at, to) < 0.8) | (np.abs(near - far) > 0.05 * np.maximum(near, far))
+        differ |= shiny[a] & (np.abs(colour[a] - colour[b]) > SHINY_STEP)
         edge[a] |= differ
         edge[b] |= differ
     return np.flatnonzero(edge)

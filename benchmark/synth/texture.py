@@ -44,17 +44,18 @@ class Texture:
         at = place * side[:, None] - 0.5
         whole = np.floor(at)
         part = (at - whole).astype(np.float32)
-        x, y = whole[:, 0].astype(np.int64), whole[:, 1].astype(np.int64)
+        x, y = whole[:, 0].astype(np.int32), whole[:, 1].astype(np.int32)
         mask, first = side - 1, FIRST[level]
         x0, x1, y0, y1 = x & mask, (x + 1) & mask, first + (y & mask) * side, first + ((y + 1) & mask) * side
         across, down = part[:, :1], part[:, 1:]
-        top = self.texels[y0 + x0] * (1 - across) + self.texels[y0 + x1] * across
-        bottom = self.texels[y1 + x0] * (1 - across) + self.texels[y1 + x1] * across
-        return top * (1 - down) + bottom * down
+        top, bottom = self.texels[y0 + x0], self.texels[y1 + x0]
+        top += (self.texels[y0 + x1] - top) * across
+        bottom += (self.texels[y1 + x1] - bottom) * across
+        return top + (bottom - top) * down
 
 
 LEVELS = SIZE.bit_length()
-FIRST = np.concatenate([[0], np.cumsum([(SIZE >> level) ** 2 for level in range(LEVELS)])]).astype(np.int64)
+FIRST = np.concatenate([[0], np.cumsum([(SIZE >> level) ** 2 for level in range(LEVELS)])]).astype(np.int32)
 """Index of the first texel of each size."""
 
 

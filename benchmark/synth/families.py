@@ -1,16 +1,18 @@
 """Scene families: scenes drawn from a seed. docs/unibench.md lists the distributions that stand here.
 
-A scene is a function of (family, seed, number, length); length only cuts it: the first frames of a longer scene are those
-of a shorter one.
+A scene is a function of (family, seed, number, length) and of MuJoCo's version: openuni/benchmark/synth/frozen.py keeps
+the official set's scenes as they were drawn once.
 """
 
-from collections.abc import Callable
+import itertools
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from openuni.benchmark.synth.body import body_of
+from openuni.benchmark.synth.body import BONE_NAMES, body_of
 from openuni.benchmark.synth.camera import CAMERAS, MOVES, camera_path
 from openuni.benchmark.synth.caption import PAINTS, article, join, sky_words, thing_name
 from openuni.benchmark.synth.motion import make_motion
@@ -98,6 +100,7 @@ class _Draft:
         )  # fmt: skip
         people = len(self.people)
         facts = {**self.facts, "things": [thing.name for thing in self.things if not thing.scenery]}
+        quaternions = np.zeros((self.num_frames, 0, len(BONE_NAMES), 4))
         return Scene(
             name=name,
             family=family,
@@ -109,7 +112,7 @@ class _Draft:
             thing_rotations=snap_quaternion(rotations),
             people=tuple(self.people),
             person_positions=np.stack(self.person_positions, 1) if people else np.zeros((self.num_frames, 0, 3)),
-            person_rotations=np.stack(self.person_rotations, 1) if people else np.zeros((self.num_frames, 0, 15, 4)),
+            person_rotations=np.stack(self.person_rotations, 1) if people else quaternions,
             camera_positions=snap_metres(self.camera[0]),
             camera_rotations=snap_quaternion(self.camera[1]),
             focal=round(self.focal, 4),
@@ -140,6 +143,28 @@ def make_scene(family: str, *, seed: int, number: int = 0, num_frames: int = 48,
     FAMILIES[family](draft)
     draft.sentences.append(sky_words(draft.sky))
     return draft.finish(name or f"{family}-{seed}-{number:06d}", family, seed)
+
+
+def numbered(families: Sequence[str], count: int) -> list[tuple[str, int]]:
+    """Name the scenes of a run: (family, number) for each clip, families mixed as in CYCLE.
+
+    Args:
+        families: keys of FAMILIES; only these are taken from the cycle.
+        count: clips.
+
+    Raises:
+        UnknownName: no such family.
+    """
+    for family in families:
+        if family not in FAMILIES:
+            raise UnknownName("family", family, FAMILIES)
+    cycle = itertools.cycle([family for family in CYCLE if family in families])
+    numbers: Counter[str] = Counter()
+    out = []
+    for family in itertools.islice(cycle, count):
+        out.append((family, numbers[family]))
+        numbers[family] += 1
+    return out
 
 
 def _objects(draft: _Draft) -> None:
@@ -227,6 +252,13 @@ FAMILIES: dict[str, Callable[[_Draft], None]] = {
     "camera_only": _camera_only,
 }
 """Family -> what adds its things, people and camera to a draft."""
+CYCLE = (
+    "one_person", "objects", "two_people", "camera_only", "one_person", "objects", "refraction", "refraction",
+    "one_person", "camera_only", "objects", "two_people", "one_person", "objects", "camera_only", "one_person",
+    "objects", "two_people", "one_person", "camera_only",
+)  # fmt: skip
+"""The mix of families in a run, repeated: 30 % one_person, 25 % objects, 20 % camera_only, 15 % two_people, 10 %
+refraction, whose pairs (with water, without) stand side by side."""
 
 
 def _setting(draft: _Draft) -> float:

@@ -1,8 +1,8 @@
 """Render: a scene to a clip. Scene -> posed surfaces -> truth (the same for every tier) -> RGB by tier."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,12 +42,20 @@ class Tier(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RenderedClip:
-    """A clip with its truth."""
+    """A clip with its truth: just rendered, or read from a rendered folder."""
 
-    scene: Scene
+    name: str
+    family: str
+    seed: int
+    caption: str
+    fps: float
+    tier: str
+    """What drew RGB; empty where nothing did."""
     rgb: np.ndarray
     """(T, H, W, 3) uint8."""
     truth: Truth
+    facts: Mapping[str, Any]
+    """The scene's facts: camera kind, what people do, names of things."""
 
     def maps(self) -> dict[str, Map]:
         """Return the truth as maps of the five modalities, by name."""
@@ -102,7 +110,11 @@ def render_clip(
         frames.append(truth.arrays)
         if tier is not None:
             rgb[number] = tier.draw(posed, camera, truth.first)
-    return RenderedClip(scene=scene, rgb=rgb, truth=stack_truth(scene, geometry, frames, behind_glass))
+    return RenderedClip(
+        name=scene.name, family=scene.family, seed=scene.seed, caption=scene.caption, fps=scene.fps,
+        tier="" if tier is None else tier.name, rgb=rgb, facts=scene.facts,
+        truth=stack_truth(scene, geometry, frames, behind_glass),
+    )  # fmt: skip
 
 
 def frame_by_frame(

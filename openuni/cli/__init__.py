@@ -1,4 +1,4 @@
-"""Command line: openuni build | show | list | doctor | demo. Each command is one file of this folder."""
+"""Command line: openuni build | show | unibench | list | doctor | demo. Each command is one file of this folder."""
 
 import errno
 import logging
@@ -13,6 +13,7 @@ from openuni.cli.demo import demo
 from openuni.cli.doctor import doctor
 from openuni.cli.list import list_parts
 from openuni.cli.show import show
+from openuni.cli.unibench import unibench
 from openuni.env import prepare
 from openuni.errors import OpenUniError, RunFailed
 
@@ -31,6 +32,7 @@ app.command("show")(show)
 app.command("list")(list_parts)
 app.command("doctor")(doctor)
 app.command("demo")(demo)
+app.add_typer(unibench, name="unibench")
 
 
 def _version(wanted: bool) -> None:

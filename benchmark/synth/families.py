@@ -190,8 +190,8 @@ def _two_people(draft: _Draft) -> None:
     sign = draft.rng.choice([-1.0, 1.0])
     for side in (-1, 1):
         # Each in a lane of their own, so that they pass and do not run into each other.
-        place = side * (draft.rng.uniform(0.4, 0.6) * aside + sign * draft.rng.uniform(0.35, 0.5) * near)
-        _act(draft, azimuth, place, spread=0.6, across=0.3)
+        lane = side * sign * draft.rng.uniform(0.35, 0.5) * near
+        _act(draft, azimuth, lane, aside=side * draft.rng.uniform(0.4, 0.6) * aside, spread=0.6, across=0.3)
     _scatter(draft, int(draft.rng.integers(0, 4)), radius=1.7, away_from=_places(draft))
     _look_at_people(draft, azimuth, 2.8)
 
@@ -288,10 +288,13 @@ def _sky(rng: np.random.Generator) -> Sky:
     return Sky(sun=tuple(round(one, 4) for one in sun), haze=haze, clouds=round(float(rng.uniform(0, 0.9)), 3), seed=_seed(rng))  # type: ignore[arg-type]
 
 
-def _act(draft: _Draft, azimuth: float, place: np.ndarray, *, spread: float = 1.1, across: float = 0.9) -> None:
-    """Add a person at a place; who walks passes through it.
+def _act(
+    draft: _Draft, azimuth: float, place: np.ndarray, *, aside: Any = (0.0, 0.0), spread: float = 1.1, across: float = 0.9
+) -> None:
+    """Add a person.
 
-    They face the camera within `spread` radians, or walk across the picture within `across` radians.
+    Who walks passes through `place`, across the picture within `across` radians; who does not stands `aside` of it and
+    faces the camera within `spread` radians.
     """
     rng = draft.rng
     action = _choice(rng, ACTION_ODDS)
@@ -299,6 +302,8 @@ def _act(draft: _Draft, azimuth: float, place: np.ndarray, *, spread: float = 1.
     if action == "walk":
         facing = azimuth + rng.choice([-1.0, 1.0]) * (np.pi / 2 + rng.uniform(-across, across))
         place = place - 1.35 * np.array([np.cos(facing), np.sin(facing)])
+    else:
+        place = place + np.asarray(aside)
     person = draft.add_person(action, place, facing)
     verb = {"walk": "walks", "wave": "waves", "reach": "reaches", "squat": "squats"}[action]
     about_it = draft.facts["people"][-1]
@@ -311,10 +316,11 @@ def _act(draft: _Draft, azimuth: float, place: np.ndarray, *, spread: float = 1.
 
 def _look_at_people(draft: _Draft, azimuth: float, room: float) -> None:
     rng = draft.rng
-    if any(person["action"] == "walk" for person in draft.facts["people"]):
-        room += 0.5  # whoever walks stays in the picture longer
-    distance = draft.focal * room * rng.uniform(1.0, 1.25)
-    draft.look(_choice(rng, CAMERA_ODDS), (0, 0, 0.92), distance, azimuth, rng.uniform(0.9, 1.9))
+    walks = any(person["action"] == "walk" for person in draft.facts["people"])
+    # Whoever walks stays in the picture longer.
+    distance = draft.focal * (room + 0.5 * walks) * rng.uniform(1.0, 1.25)
+    strength = 0.6 if walks else 1.0
+    draft.look(_choice(rng, CAMERA_ODDS), (0, 0, 0.92), distance, azimuth, rng.uniform(0.9, 1.9), strength)
 
 
 def _places(draft: _Draft) -> list[np.ndarray]:

@@ -123,7 +123,7 @@ JOINT_BONES: tuple[frozenset[int], ...] = tuple(
     for joint, (bone, _) in COCO_JOINTS.items()
 )
 """For each joint the bones whose skin may show it."""
-JOINT_DEPTHS = np.array([0.03] * 5 + [0.11] * 2 + [0.075] * 2 + [0.06] * 2 + [0.16] * 2 + [0.1] * 2 + [0.085] * 2)
+JOINT_DEPTHS = np.array([0.03] * 5 + [0.11] * 2 + [0.075] * 2 + [0.06] * 2 + [0.16] * 2 + [0.1] * 2 + [0.13] * 2)
 """(17,) metres, in the rest size: how far below the skin a joint may lie and still be seen. Ours: the largest distance
 from the joint to its limb's surface, times 1.3; for the face, which lies on the skin, 3 cm."""
 

@@ -175,11 +175,7 @@ class Camera:
         return np.stack([x, y], axis=-1), z
 
     def inside(self, pixels: np.ndarray) -> np.ndarray:
-        """Say which pixels (N, 2) fall on the picture's pixel centres' span, where they can be interpolated."""
+        """Say which pixels (N, 2) lie in the picture: within the area of its outermost pixels."""
         with np.errstate(invalid="ignore"):
-            return (
-                (pixels[:, 0] >= 0)
-                & (pixels[:, 1] >= 0)
-                & (pixels[:, 0] <= self.width - 1)
-                & (pixels[:, 1] <= self.height - 1)
-            )
+            low = (pixels[:, 0] >= -0.5) & (pixels[:, 1] >= -0.5)
+            return low & (pixels[:, 0] < self.width - 0.5) & (pixels[:, 1] < self.height - 0.5)

@@ -282,6 +282,7 @@ def body_of(height: float, girth: float) -> Body:
         )
         field[box] = _union(field[box], _distance(solid, thick, points))
     vertices, faces = surface_nets(field, low, STEP)
+    vertices[:, 2] = np.maximum(vertices[:, 2], 0)  # flat soles
     vertices = snap_trig(vertices)
     nearness = np.full((len(vertices), len(BONE_NAMES)), 9.0)
     for bone, *solid in SOLIDS:

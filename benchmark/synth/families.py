@@ -221,11 +221,11 @@ def _refraction(draft: _Draft) -> None:
     draft.add(Thing(kind="tumbler", size=size, material="glass", name="glass"), (0, 0, 0.75), fixed=True)
     straw, place, rotation = _straw(rng, radius, height, azimuth)
     draft.add(straw, place, rotation=rotation, fixed=True)
-    if wet:
-        draft.add(Thing(kind="water", size=size, material="water", name="water"), (0, 0, 0.75), fixed=True)
     ball = Thing(kind="sphere", size=(0.03,), material="checker", colour=PAINTS["orange"], name="orange checkered ball")
     aside = azimuth + rng.choice([-1.0, 1.0]) * rng.uniform(1.2, 1.9)
     draft.add(ball, (0.13 * np.cos(aside), 0.13 * np.sin(aside), 0.78), fixed=True)
+    if wet:  # last, so that instance ids are the same with and without
+        draft.add(Thing(kind="water", size=size, material="water", name="water"), (0, 0, 0.75), fixed=True)
     what = "A straw in a glass of water" if wet else "A straw in an empty glass"
     draft.sentences.insert(0, f"{what} on {article(table.material if table.material == 'marble' else 'wooden')} table.")
     draft.facts |= {"water_level_m": level if wet else None, "indices": {"glass": 1.5, "water": 1.333}}

@@ -20,7 +20,7 @@ DOUBLE_SUPPORT = 0.22  # part of a step during which both feet stand (adults at 
 HEEL_STRIKE, PUSH_OFF = np.radians(14), np.radians(38)  # pitch of the foot when it lands and when it leaves
 LIFT_M = 0.05  # height of a swinging ankle above the line between its two places
 REACH_LIMIT = 0.985  # part of a leg's length that hip and ankle may be apart: knees never snap straight
-SOLE_M = 0.003  # the body's skin lies this much outside its solids, where two of them blend
+SOLE_M = 0.001  # soles are kept this high above the ground, so that the two are never one surface
 ANKLE = np.array([0.0, 0.0, 0.085 + SOLE_M])  # above the ground
 # The foot's first and last solid are round: it rolls on them. Middles, from the ground below the ankle, and radii.
 HEEL, HEEL_RADIUS = np.array([-0.02, 0.0, 0.045 + SOLE_M]), 0.045 + SOLE_M

@@ -179,7 +179,7 @@ def _objects(draft: _Draft) -> None:
     """Four to eight things fall, roll and slide."""
     azimuth = _setting(draft)
     _scatter(draft, int(draft.rng.integers(4, 9)), radius=1.25, away_from=[])
-    distance = draft.focal * draft.rng.uniform(2.3, 3.0)
+    distance = draft.focal * draft.rng.uniform(1.8, 2.5)
     draft.look(_choice(draft.rng, CAMERA_ODDS), (0, 0, 0.45), distance, azimuth, draft.rng.uniform(0.9, 2.0))
 
 
@@ -223,7 +223,7 @@ def _refraction(draft: _Draft) -> None:
     draft.add(straw, place, rotation=rotation, fixed=True)
     ball = Thing(kind="sphere", size=(0.03,), material="checker", colour=PAINTS["orange"], name="orange checkered ball")
     aside = azimuth + rng.choice([-1.0, 1.0]) * rng.uniform(1.2, 1.9)
-    draft.add(ball, (0.13 * np.cos(aside), 0.13 * np.sin(aside), 0.78), fixed=True)
+    draft.add(ball, (0.1 * np.cos(aside), 0.1 * np.sin(aside), 0.78), fixed=True)
     if wet:  # last, so that instance ids are the same with and without
         draft.add(Thing(kind="water", size=size, material="water", name="water"), (0, 0, 0.75), fixed=True)
     what = "A straw in a glass of water" if wet else "A straw in an empty glass"

@@ -82,7 +82,8 @@ def freeze(scenes: Sequence[Scene]) -> bytes:
     for name, (dtype, steps) in _ARRAYS.items():
         # Frames first, then every thing of every scene side by side.
         values = [np.asarray(getattr(scene, name)) for scene in scenes]
-        flat = np.concatenate([one.reshape(len(one), -1) for one in values], axis=1) * steps
+        rows = [one.reshape(len(one), int(np.prod(one.shape[1:]))) for one in values]
+        flat = np.concatenate(rows, axis=1) * steps
         whole = np.rint(flat)
         if not np.array_equal(whole, flat) or np.abs(whole).max(initial=0) > np.iinfo(dtype).max:
             raise ValueError(f"{name} of a scene does not lie on the grid of 1/{steps}")
@@ -128,7 +129,7 @@ def _planes(values: np.ndarray) -> np.ndarray:
             np.diff(values, axis=0, prepend=values.dtype.type(0)), axis=0, prepend=values.dtype.type(0)
         )
     little = np.ascontiguousarray(twice.T.astype(values.dtype.newbyteorder("<")))
-    return np.ascontiguousarray(np.moveaxis(little.view(np.uint8).reshape(*little.shape, -1), -1, 0))
+    return np.ascontiguousarray(np.moveaxis(little.view(np.uint8).reshape(*little.shape, little.itemsize), -1, 0))
 
 
 def _whole(planes: np.ndarray, dtype: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The body: one closed surface, parts where they belong, skinning that keeps limbs attached; people who move like people."""
+"""The body: one closed surface, parts where they belong, limbs that stay attached; people who move like people."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,19 @@ def test_every_part_is_there_and_left_mirrors_right(body):
     assert set(part.tolist()) == set(range(1, 25))
     assert uv.min() >= 0 and uv.max() <= 1
     y = body.rest_points(face, weights)[:, 1]
-    for right, left in ((3, 4), (6, 5), (7, 8), (9, 10), (11, 12), (13, 14), (16, 15), (18, 17), (20, 19), (22, 21), (23, 24)):
+    for right, left in (
+        (3, 4),
+        (6, 5),
+        (7, 8),
+        (9, 10),
+        (11, 12),
+        (13, 14),
+        (16, 15),
+        (18, 17),
+        (20, 19),
+        (22, 21),
+        (23, 24),
+    ):
         assert (y[part == right] < 0.003).all() and (y[part == left] > -0.003).all()
         assert (part == right).sum() == pytest.approx((part == left).sum(), rel=0.05)
 
@@ -72,7 +84,7 @@ def test_front_parts_are_in_front(body):
 
 
 def test_u_and_v_are_even_within_a_part(body):
-    """Neighbouring points of one part have neighbouring coordinates: no seam runs through a part but hands' and feet's."""
+    """Neighbouring points of one part have neighbouring coordinates; only hands and feet have a seam inside."""
     face, weights = centres(body)
     whole, uv = body.chart(face, weights)
     shifted = np.tile([0.5, 0.3, 0.2], (len(face), 1))
@@ -118,7 +130,8 @@ def test_rotations_go_to_quaternions_and_back():
 def test_feet_that_stand_do_not_slide_and_soles_stay_on_the_ground(body, action, seed):
     made = motion(action, seed)
     sole = [
-        (body.nearness.argmin(axis=1) == BONE[f"{side}_foot"]) & (body.vertices[:, 2] < 0.01) for side in ("left", "right")
+        (body.nearness.argmin(axis=1) == BONE[f"{side}_foot"]) & (body.vertices[:, 2] < 0.01)
+        for side in ("left", "right")
     ]
     before = None
     for frame in range(0, FRAMES):
@@ -129,7 +142,9 @@ def test_feet_that_stand_do_not_slide_and_soles_stay_on_the_ground(body, action,
         now = [vertices[mask] for mask in sole]
         for number in range(2):
             if before is not None and made.planted[frame, number] and made.planted[frame - 1, number]:
-                assert np.abs(now[number] - before[number]).max() < 0.003  # metres a frame; grids are 0.06 mm and 6e-5 rad
+                assert (
+                    np.abs(now[number] - before[number]).max() < 0.003
+                )  # metres a frame; grids are 0.06 mm and 6e-5 rad
         before = now
     assert made.planted.any(axis=0).all()
 

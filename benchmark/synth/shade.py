@@ -28,7 +28,7 @@ from openuni.benchmark.synth.tone import to_bytes, tonemap
 MAX_BOUNCES = 2  # mirrors in mirrors
 MIN_REFLECTION = 0.045  # ours: a weaker reflection is not seen on stone in daylight, and costs a ray
 SHINY_STEP = 0.06  # ours: of 1, linear; pixels of glass and mirrors that differ by more are edges
-MAX_INTERFACES = 8  # of glass and water along one ray; a full tumbler has 4 to 6
+MAX_INTERFACES = 6  # of glass and water along one ray; straight through a full tumbler there are 4
 LIFT, LEAST_LIFT_M, MOST_LIFT_M = 2e-4, 2e-5, 1e-3
 """How far off its surface a new ray starts: part of the way to it, within metres. Above float32's error, below a glass's
 wall."""
@@ -108,14 +108,15 @@ def _seen(
     """
     count, geometry, sky = len(directions), posed.geometry, posed.geometry.scene.sky
     seen = _Seen(np.zeros((count, 3), np.float32), np.zeros(count, bool), np.zeros((count, 3)))
-    sight = unit(directions)
+    size = length(directions)
+    sight, way = directions / size[:, None], hits.distance * size
     missed = np.flatnonzero(~hits.hit)
     seen.light[missed] = sky_colour(sky, sight[missed])
     clear = hits.hit & geometry.refractive[hits.face]
     for part, refractive in ((np.flatnonzero(hits.hit & ~clear), False), (np.flatnonzero(clear), True)):
         if not len(part):
             continue
-        chosen = Hits(hits.face[part], hits.weights[part], hits.distance[part])
+        chosen = Hits(hits.face[part], hits.weights[part], way[part])
         surface = _Surface(posed, _rows(origins, part), sight[part], chosen, _rows(sun, part))
         seen.normal[part] = surface.normal
         if refractive:
@@ -131,13 +132,13 @@ def _rows(values: np.ndarray, part: np.ndarray) -> np.ndarray:
 
 
 class _Surface:
-    """N surface points as rays meet them."""
+    """N surface points as rays meet them; the hits' distances are in metres."""
 
     def __init__(self, posed: Posed, origins: np.ndarray, sight: np.ndarray, hits: Hits, sun: np.ndarray) -> None:
         self.posed, self.sight, self.hits, self.sun = posed, sight, hits, sun
-        self.points = posed.points(hits.face, hits.weights)
-        self.way = length(self.points - origins)
+        self.way = hits.distance
         """(N,) metres from the ray's start."""
+        self.points = origins + self.way[:, None] * sight
         flat = posed.face_normals(hits.face)
         self.entering = dot(flat, sight) < 0
         """(N,) bool: the face's outside is seen."""

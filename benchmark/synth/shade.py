@@ -30,8 +30,8 @@ MIN_REFLECTION = 0.045  # ours: a weaker reflection is not seen on stone in dayl
 SHINY_STEP = 0.06  # ours: of 1, linear; pixels of glass and mirrors that differ by more are edges
 MAX_INTERFACES = 6  # of glass and water along one ray; straight through a full tumbler there are 4
 LIFT, LEAST_LIFT_M, MOST_LIFT_M = 2e-4, 2e-5, 1e-3
-"""How far off its surface a new ray starts: part of the way to it, within metres. Above float32's error, below a glass's
-wall."""
+"""How far off its surface a new ray starts: part of the way to it, within metres. More than float32's error, less than
+the wall of a glass."""
 SUN_SPREAD = 0.02  # ours, radians: the five rays at an edge see the sun at five places, which softens shadows
 SUBPIXELS = ((0.125, 0.375), (-0.375, 0.125), (-0.125, -0.375), (0.375, -0.125))
 """Offsets of the four further rays of an edge pixel, px (rotated grid)."""

@@ -60,6 +60,12 @@ EXPERT_SETS: dict[str, tuple[str, ...]] = {
 """Sets of experts that `--experts` knows besides single names. embedded: no weights, any CPU."""
 
 
+TIERS = {
+    "fast": "openuni.benchmark.synth.shade:FastTier",
+}
+"""Ways to draw RGB for rendered scenes; truth is the same under all of them."""
+
+
 def load(kind: str, table: dict[str, str], name: str) -> Any:
     """Import and return the object that stands under `name`.
 

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Command line: openuni build | funnel | show | list | doctor | demo. Each command is one file of this folder."""
+=======
+"""Command line: openuni build | show | unibench | list | doctor | demo. Each command is one file of this folder."""
+>>>>>>> i_synth
 
 import errno
 import logging
@@ -14,6 +18,7 @@ from openuni.cli.doctor import doctor
 from openuni.cli.funnel import funnel
 from openuni.cli.list import list_parts
 from openuni.cli.show import show
+from openuni.cli.unibench import unibench
 from openuni.env import prepare
 from openuni.errors import OpenUniError, RunFailed
 
@@ -33,6 +38,7 @@ app.command("show")(show)
 app.command("list")(list_parts)
 app.command("doctor")(doctor)
 app.command("demo")(demo)
+app.add_typer(unibench, name="unibench")
 
 
 def _version(wanted: bool) -> None:

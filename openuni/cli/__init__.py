@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Command line: openuni build | funnel | show | list | doctor | demo. Each command is one file of this folder."""
-=======
-"""Command line: openuni build | show | unibench | list | doctor | demo. Each command is one file of this folder."""
->>>>>>> i_synth
+"""Command line of openuni: its commands, each a file of this folder, and how they end."""
 
 import errno
 import logging

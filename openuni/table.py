@@ -44,6 +44,7 @@ CHECKS: dict[str, str] = {}
 ANNOTATORS = {
     "flow-dis": "openuni.annotators.flow_dis:DisFlow",
     "depth-motion": "openuni.annotators.depth_motion:MotionDepth",
+    "segmentation-motion": "openuni.annotators.segmentation_motion:MotionSegmentation",
 }
 
 PRESETS = {
@@ -54,7 +55,7 @@ PRESETS = {
 """Rules for clips and for their maps."""
 
 EXPERT_SETS: dict[str, tuple[str, ...]] = {
-    "embedded": ("flow-dis", "depth-motion"),
+    "embedded": ("flow-dis", "depth-motion", "segmentation-motion"),
     "none": (),
 }
 """Sets of experts that `--experts` knows besides single names. embedded: no weights, any CPU."""

@@ -31,6 +31,10 @@ FILTERS = {
     "luminance": "openuni.pipelines.filters.luminance:LuminanceFilter",
     "borders": "openuni.pipelines.filters.borders:BordersFilter",
     "frozen": "openuni.pipelines.filters.frozen:FrozenFilter",
+    "camera": "openuni.pipelines.filters.camera:CameraFilter",
+    "watermark": "openuni.pipelines.filters.watermark:WatermarkFilter",
+    "people": "openuni.pipelines.filters.people:PeopleFilter",
+    "text": "openuni.pipelines.filters.text:TextFilter",
     "duration": "openuni.pipelines.filters.duration:DurationFilter",
     "resolution": "openuni.pipelines.filters.resolution:ResolutionFilter",
     "container": "openuni.pipelines.filters.container:ContainerFilter",
@@ -38,7 +42,11 @@ FILTERS = {
 }
 """In the order they run: those that need frames first, since decoding also tells what the container says."""
 
-CHECKS: dict[str, str] = {}
+CHECKS = {
+    "flow_check": "openuni.pipelines.checks.flow:FlowCheck",
+    "depth_check": "openuni.pipelines.checks.depth:DepthCheck",
+    "segmentation_check": "openuni.pipelines.checks.segmentation:SegmentationCheck",
+}
 """What judges the experts' maps; each runs where the maps it reads are made."""
 
 ANNOTATORS = {

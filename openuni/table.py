@@ -34,10 +34,20 @@ FILTERS = {
 }
 """In the order they run: those that need frames first, since decoding also tells what the container says."""
 
+CHECKS: dict[str, str] = {}
+"""What judges the experts' maps; each runs where the maps it reads are made."""
+
 ANNOTATORS = {
     "flow-dis": "openuni.annotators.flow_dis:DisFlow",
     "depth-motion": "openuni.annotators.depth_motion:MotionDepth",
 }
+
+PRESETS = {
+    "paper": "openuni.pipelines.presets:PAPER",
+    "basic": "openuni.pipelines.presets:BASIC",
+    "none": "openuni.pipelines.presets:NONE",
+}
+"""Rules for clips and for their maps."""
 
 EXPERT_SETS: dict[str, tuple[str, ...]] = {
     "embedded": ("flow-dis", "depth-motion"),

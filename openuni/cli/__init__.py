@@ -1,4 +1,4 @@
-"""Command line: openuni build | show | unibench | list | doctor | demo. Each command is one file of this folder."""
+"""Command line: openuni build | funnel | show | unibench | list | doctor | demo. Each command is one file of this folder."""
 
 import errno
 import logging
@@ -11,6 +11,7 @@ from openuni import __version__
 from openuni.cli.build import build
 from openuni.cli.demo import demo
 from openuni.cli.doctor import doctor
+from openuni.cli.funnel import funnel
 from openuni.cli.list import list_parts
 from openuni.cli.show import show
 from openuni.cli.unibench import unibench
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("build")(build)
+app.command("funnel")(funnel)
 app.command("show")(show)
 app.command("list")(list_parts)
 app.command("doctor")(doctor)

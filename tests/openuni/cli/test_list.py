@@ -105,6 +105,8 @@ def test_without_a_kind_all_names_are_listed(app):
         "sources": ", ".join(table.SOURCES),
         "filters": ", ".join(table.FILTERS),
         "experts": ", ".join(table.ANNOTATORS),
+        "checks": ", ".join(table.CHECKS),
+        "presets": ", ".join(table.PRESETS),
     }
 
 

@@ -106,6 +106,7 @@ def test_without_a_kind_all_names_are_listed(app):
         "filters": ", ".join(table.FILTERS),
         "experts": ", ".join(table.ANNOTATORS),
         "checks": ", ".join(table.CHECKS),
+        "metrics": ", ".join(table.METRICS),
         "presets": ", ".join(table.PRESETS),
     }
 

@@ -127,8 +127,8 @@ def _skeleton(predicted: Map, truth: Truth) -> Iterator[Scored]:
     for name, size in sizes.items():
         for suffix in ("", "_seen"):
             yield _score(f"skeleton.pck_{name}{suffix}", "frame", count, (), people, true, areas, size)
-    for metric in ("oks", "ap"):
-        yield _score(f"skeleton.{metric}", "frame", count, (), people, true, areas)
+    yield _score("skeleton.oks", "frame", count, (), people, true, areas)
+    yield _score("skeleton.ap", "frame", count, (), people, true, areas, boxes)
 
 
 def _densepose(predicted: Map, truth: Truth) -> Iterator[Scored]:

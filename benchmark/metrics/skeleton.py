@@ -87,11 +87,17 @@ def pck(
     return ratio(right, count)
 
 
-def average_precision(predicted: np.ndarray, true: np.ndarray, areas: np.ndarray) -> float:
+def average_precision(predicted: np.ndarray, true: np.ndarray, areas: np.ndarray, boxes: np.ndarray) -> float:
     """COCO's keypoint AP@[.5:.95], a frame standing for an image: all areas, at most 20 people a frame.
 
-    A person's score is the mean confidence of its joints. People in the truth without a labelled joint in sight are
-    COCO's ignored ones. NaN if nobody is in sight. Arguments as in `mean_oks`.
+    A person's score is the mean confidence of its joints. People in the truth without a labelled joint are COCO's
+    ignored ones: who is found in and about their box is neither right nor wrong. NaN if nobody is in sight.
+
+    Args:
+        predicted: see `mean_oks`.
+        true: see `mean_oks`.
+        areas: see `mean_oks`.
+        boxes: (T, G, 4) x0, y0, x1, y1 px.
     """
     _check(predicted, true, areas)
     frames = []
@@ -99,8 +105,10 @@ def average_precision(predicted: np.ndarray, true: np.ndarray, areas: np.ndarray
         there = predicted[t][(predicted[t, ..., 2] > 0).any(-1)]
         number = np.maximum((there[..., 2] > 0).sum(-1), 1)
         here = areas[t] > 0
+        ignored = ~_in_sight(true[t], areas[t])[here]
         similarity = oks(there, true[t][here], areas[t][here])
-        frames.append((similarity, there[..., 2].sum(-1) / number, ~_in_sight(true[t], areas[t])[here]))
+        similarity[:, ignored] = _near_box(there, boxes[t][here][ignored], areas[t][here][ignored])
+        frames.append((similarity, there[..., 2].sum(-1) / number, ignored))
     return coco_ap(frames)
 
 
@@ -115,6 +123,16 @@ def torso_sizes(true: np.ndarray) -> np.ndarray:
     shoulder, hip = true[..., LEFT_SHOULDER, :], true[..., RIGHT_HIP, :]
     length = np.hypot(*np.moveaxis((shoulder - hip)[..., :2].astype(np.float64), -1, 0))
     return np.where((shoulder[..., 2] > 0) & (hip[..., 2] > 0), length, np.nan)
+
+
+def _near_box(predicted: np.ndarray, boxes: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """(P, G) COCO's similarity with people without a label: by the distance of joints to a box of thrice the side."""
+    low, high = boxes[:, None, :2].astype(np.float64), boxes[:, None, 2:].astype(np.float64)
+    at = predicted[:, None, :, :2].astype(np.float64)
+    beyond = np.maximum(0, low - (high - low) - at) + np.maximum(0, at - (high + (high - low)))
+    variance = (2 * SIGMAS) ** 2 * (areas[:, None] + np.spacing(1))
+    similarity: np.ndarray = np.exp(-(beyond**2).sum(-1) / variance[None] / 2).mean(-1)
+    return similarity
 
 
 def _in_sight(true: np.ndarray, areas: np.ndarray) -> np.ndarray:

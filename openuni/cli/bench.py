@@ -17,7 +17,7 @@ SHOWN = {
     "skeleton": (("skeleton.pck_box", "frame"), ("skeleton.oks", "frame"), ("skeleton.ap", "frame")),
     "densepose": (("densepose.part_iou", "clip"), ("densepose.part_accuracy", "clip"), ("densepose.uv_near", "clip")),
 }
-"""What the table by family shows; the first table and the records have all."""
+"""The main metrics of each modality, with their protocol: intervals and families are printed for these."""
 
 
 def bench(
@@ -87,62 +87,81 @@ def bench(
 
 
 def print_benched(benched: "Benched") -> None:
-    """Print every metric with its interval, then the main ones by family, then what is absent and where things are."""
+    """Print the main metrics with their intervals, by family, all means by protocol, what is absent, and where it is."""
     from openuni.benchmark.records import RECORDS
     from openuni.benchmark.summary import summarise
+    from openuni.benchmark.timed import CPU_S
 
     for (modality, system), counts in benched.statuses.items():
         mine = [one for one in benched.records if (one.task, one.system) == (modality, system)]
-        scored = f"{counts['ok']:,} of {counts.total():,} clips scored"
+        lines = summarise(mine)
         other = "".join(f", {count:,} {why}" for why, count in counts.most_common() if why != "ok")
-        typer.echo(f"{modality}={system}: {scored}{other}")
-        _print_lines([line for line in summarise(mine) if line.clips])
-        shown = [one for one in mine if (one.metric, one.protocol) in SHOWN[modality]]
-        families = summarise(shown, by_family=True)
-        if len({line.family for line in families}) > 1:
-            _print_families(families, SHOWN[modality])
+        cpu = next((f"; {line.mean:.3g} CPU-s a frame" for line in lines if line.metric == CPU_S and line.mean), "")
+        typer.echo(f"\n{modality}={system}: {counts['ok']:,} of {counts.total():,} clips scored{other}{cpu}")
+        main = [line for line in lines if (line.metric, line.protocol) in SHOWN[modality] and line.clips]
+        if not main:
+            continue
+        _print_main(main)
+        _print_families(
+            summarise([one for one in mine if (one.metric, one.protocol) in SHOWN[modality]], by_family=True),
+            SHOWN[modality],
+        )
+        _print_protocols([line for line in lines if line.metric != CPU_S])
     for reason, count in benched.skipped.most_common():
         typer.echo(f"left out  {count:,} clips: {reason}", err=True)
-    typer.echo(f"scored {benched.clips:,} clips; records {benched.out / RECORDS}")
+    typer.echo(f"\nscored {benched.clips:,} clips; every number of every clip: {benched.out / RECORDS}")
 
 
-def _print_lines(lines: "list[Line]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("metric", "protocol", "clips", "mean", "95 % interval", "unit", "better"):
-        shown.add_column(name, justify="right" if name in ("clips", "mean", "95 % interval") else "left", no_wrap=True)
+def _print_main(lines: "list[Line]") -> None:
+    """One row for each main metric."""
+    rows = [["metric", "protocol", "clips", "mean", "95 % interval", "unit", "better"]]
     for line in lines:
         unit, better = _about(line.metric)
         ends = f"{_number(line.low)} .. {_number(line.high)}" if line.low is not None else "-"
-        shown.add_row(line.metric, line.protocol, f"{line.clips}", _number(line.mean), ends, unit, better)
-    Console().print(shown)
+        rows.append([line.metric, line.protocol, str(line.clips), _number(line.mean), ends, unit, better])
+    _print_table(rows)
 
 
 def _print_families(lines: "list[Line]", columns: tuple[tuple[str, str], ...]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("family", no_wrap=True)
-    for metric, protocol in columns:
-        shown.add_column(f"{metric.partition('.')[2]} {protocol}", justify="right")
+    """One row for each family, one column for each main metric; clips in brackets."""
     by_family: dict[str, dict[tuple[str, str], Line]] = {}
     for line in lines:
         by_family.setdefault(line.family, {})[line.metric, line.protocol] = line
+    if len(by_family) < 2:
+        return
+    rows = [["family", *(f"{metric.partition('.')[2]} {protocol}" for metric, protocol in columns)]]
     for family, found in sorted(by_family.items()):
         cells = [found[column] for column in columns]
-        shown.add_row(family, *(f"{_number(cell.mean)} ({cell.clips})" if cell.clips else "-" for cell in cells))
-    Console().print(shown)
+        rows.append([family, *(f"{_number(cell.mean)} ({cell.clips})" if cell.clips else "-" for cell in cells)])
+    _print_table(rows)
+
+
+def _print_protocols(lines: "list[Line]") -> None:
+    """Means over clips: one row for each protocol, one column for each metric."""
+    metrics = list(dict.fromkeys(line.metric for line in lines))
+    found = {(line.protocol, line.metric): line for line in lines}
+    rows = [["protocol", *(metric.partition(".")[2] for metric in metrics)]]
+    for protocol in dict.fromkeys(line.protocol for line in lines):
+        cells = [found.get((protocol, metric)) for metric in metrics]
+        if any(cell is not None and cell.clips for cell in cells):
+            rows.append([protocol, *("" if cell is None else _number(cell.mean) for cell in cells)])
+    _print_table(rows)
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    """Print aligned columns, numbers to the right. Not cut to the terminal's width: this is for reading and for files."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    left = [not any(cell[:1].isdigit() or cell == "-" for row in rows[1:] for cell in (row[at],)) for at in range(len(widths))]
+    for row in rows:
+        cells = [cell.ljust(width) if to_left else cell.rjust(width)
+                 for cell, width, to_left in zip(row, widths, left, strict=True)]  # fmt: skip
+        typer.echo("  " + "  ".join(cells).rstrip())
 
 
 def _about(metric: str) -> tuple[str, str]:
     """Return a metric's unit and which way is better."""
     from openuni.table import METRICS, load
 
-    if metric not in METRICS:  # coverage and CPU time
-        return ("s", "lower") if metric.startswith("cpu_s") else ("1", "")
     found = load("metric", METRICS, metric)
     return found.unit, "higher" if found.higher_is_better else "lower"
 

@@ -93,10 +93,7 @@ SOLIDS: tuple[tuple, ...] = (
     ("head", "ball", (-0.005, 0.078, 1.645), (0.022, 0.014, 0.032)),
     ("head", "ball", (-0.005, -0.078, 1.645), (0.022, 0.014, 0.032)),
     *((f"left_{bone}", *rest) for bone, *rest in _SIDE),
-    *(
-        (f"right_{bone}", kind, (a[0], -a[1], a[2]), (b[0], -b[1], b[2]), *radii)
-        for bone, kind, a, b, *radii in _SIDE
-    ),
+    *((f"right_{bone}", kind, (a[0], -a[1], a[2]), (b[0], -b[1], b[2]), *radii) for bone, kind, a, b, *radii in _SIDE),
 )
 
 COCO_JOINTS = {
@@ -280,9 +277,12 @@ def body_of(height: float, girth: float) -> Body:
     for bone, *solid in SOLIDS:
         thick = _thickness(bone, girth)
         box = _around(solid, thick, axes)
-        points = np.stack(np.meshgrid(*(axis[cut] for axis, cut in zip(axes, box, strict=True)), indexing="ij"), axis=-1)
+        points = np.stack(
+            np.meshgrid(*(axis[cut] for axis, cut in zip(axes, box, strict=True)), indexing="ij"), axis=-1
+        )
         field[box] = _union(field[box], _distance(solid, thick, points))
     vertices, faces = surface_nets(field, low, STEP)
+    vertices[:, 2] = np.maximum(vertices[:, 2], 0)  # flat soles
     vertices = snap_trig(vertices)
     nearness = np.full((len(vertices), len(BONE_NAMES)), 9.0)
     for bone, *solid in SOLIDS:

@@ -71,12 +71,14 @@ def camera_path(
     if kind == "handheld":
         eye = eye + 0.012 * distance / 3 * strength * _tremor(rng, seconds, 3)
         tilt = np.radians(0.9) * strength * _tremor(rng, seconds, 3)
-        rotation = product(product(about("x", tilt[:, 0]), about("y", tilt[:, 1])), product(about("z", tilt[:, 2] / 2), rotation))
+        rotation = product(
+            product(about("x", tilt[:, 0]), about("y", tilt[:, 1])), product(about("z", tilt[:, 2] / 2), rotation)
+        )
     return eye, quaternion_of(rotation)
 
 
 def look_at(forward: np.ndarray) -> np.ndarray:
-    """World-to-camera rotations (..., 3, 3) of upright cameras that look along `forward` (..., 3), not straight down."""
+    """World-to-camera rotations (..., 3, 3) of upright cameras along `forward` (..., 3), which is not straight down."""
     z = unit(np.asarray(forward, np.float64))
     x = unit(cross(z, np.broadcast_to(np.array([0.0, 0.0, 1.0]), z.shape)))
     return np.stack([x, cross(z, x), z], axis=-2)

@@ -57,9 +57,15 @@ class _Draft:
     focal: float = 1.0
 
     def add(
-        self, thing: Thing, position: Any, *, rotation: Any = (1, 0, 0, 0), velocity: Any = (0, 0, 0), spin: Any = (0, 0, 0),
+        self,
+        thing: Thing,
+        position: Any,
+        *,
+        rotation: Any = (1, 0, 0, 0),
+        velocity: Any = (0, 0, 0),
+        spin: Any = (0, 0, 0),
         fixed: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Add a thing with its state at the start."""
         self.things.append(thing)
         self.fixed.append(fixed)
@@ -82,7 +88,9 @@ class _Draft:
         self.facts.setdefault("people", []).append({**motion.facts, "looks": person.name})
         return person
 
-    def look(self, kind: str, target: Any, distance: float, azimuth: float, height: float, strength: float = 1.0) -> None:
+    def look(
+        self, kind: str, target: Any, distance: float, azimuth: float, height: float, strength: float = 1.0
+    ) -> None:
         """Set the camera."""
         self.camera = camera_path(
             self.rng, kind, target=np.asarray(target, np.float64), distance=distance, azimuth=azimuth, height=height,
@@ -171,7 +179,7 @@ def _objects(draft: _Draft) -> None:
     """Four to eight things fall, roll and slide."""
     azimuth = _setting(draft)
     _scatter(draft, int(draft.rng.integers(4, 9)), radius=1.25, away_from=[])
-    distance = draft.focal * draft.rng.uniform(2.3, 3.0)
+    distance = draft.focal * draft.rng.uniform(1.8, 2.5)
     draft.look(_choice(draft.rng, CAMERA_ODDS), (0, 0, 0.45), distance, azimuth, draft.rng.uniform(0.9, 2.0))
 
 
@@ -190,8 +198,8 @@ def _two_people(draft: _Draft) -> None:
     sign = draft.rng.choice([-1.0, 1.0])
     for side in (-1, 1):
         # Each in a lane of their own, so that they pass and do not run into each other.
-        lane = side * sign * draft.rng.uniform(0.35, 0.5) * near
-        _act(draft, azimuth, lane, aside=side * draft.rng.uniform(0.4, 0.6) * aside, spread=0.6, across=0.3)
+        lane = side * sign * draft.rng.uniform(0.42, 0.55) * near
+        _act(draft, azimuth, lane, aside=side * draft.rng.uniform(0.4, 0.6) * aside, spread=0.6, across=0.2)
     _scatter(draft, int(draft.rng.integers(0, 4)), radius=1.7, away_from=_places(draft))
     _look_at_people(draft, azimuth, 2.8)
 
@@ -200,7 +208,9 @@ def _refraction(draft: _Draft) -> None:
     """A straw in a glass, with or without water; everything at rest."""
     rng, wet = draft.rng, draft.facts["water"]
     azimuth = _setting(draft)
-    table = Thing(kind="box", size=(0.5, 0.5, 0.03), material=str(rng.choice(["wood", "marble"])), seed=_seed(rng), name="table")
+    table = Thing(
+        kind="box", size=(0.5, 0.5, 0.03), material=str(rng.choice(["wood", "marble"])), seed=_seed(rng), name="table"
+    )
     turn = quaternion_of(about("z", rng.uniform(0, 1.5)))
     draft.add(table, (0, 0, 0.72), rotation=turn, fixed=True)
     leg = Thing(kind="cylinder", size=(0.06, 0.345), material="metal", colour=METALS["steel"], scenery=True)
@@ -211,11 +221,11 @@ def _refraction(draft: _Draft) -> None:
     draft.add(Thing(kind="tumbler", size=size, material="glass", name="glass"), (0, 0, 0.75), fixed=True)
     straw, place, rotation = _straw(rng, radius, height, azimuth)
     draft.add(straw, place, rotation=rotation, fixed=True)
-    if wet:
-        draft.add(Thing(kind="water", size=size, material="water", name="water"), (0, 0, 0.75), fixed=True)
     ball = Thing(kind="sphere", size=(0.03,), material="checker", colour=PAINTS["orange"], name="orange checkered ball")
     aside = azimuth + rng.choice([-1.0, 1.0]) * rng.uniform(1.2, 1.9)
-    draft.add(ball, (0.13 * np.cos(aside), 0.13 * np.sin(aside), 0.78), fixed=True)
+    draft.add(ball, (0.1 * np.cos(aside), 0.1 * np.sin(aside), 0.78), fixed=True)
+    if wet:  # last, so that instance ids are the same with and without
+        draft.add(Thing(kind="water", size=size, material="water", name="water"), (0, 0, 0.75), fixed=True)
     what = "A straw in a glass of water" if wet else "A straw in an empty glass"
     draft.sentences.insert(0, f"{what} on {article(table.material if table.material == 'marble' else 'wooden')} table.")
     draft.facts |= {"water_level_m": level if wet else None, "indices": {"glass": 1.5, "water": 1.333}}
@@ -227,19 +237,21 @@ def _refraction(draft: _Draft) -> None:
 def _camera_only(draft: _Draft) -> None:
     """Columns, blocks and stones at rest; only the camera moves."""
     azimuth, rng = _setting(draft), draft.rng
-    names = []
+    placed: list[tuple[np.ndarray, float]] = []
     for _ in range(int(rng.integers(5, 10))):
         thing, radius, low = _prop(rng)
         for _ in range(40):
             angle, far = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 2.6)
             place = far * np.array([np.cos(angle), np.sin(angle)])
-            if all(np.hypot(*(place - at[:2])) > radius + other for at, other in names):
+            if all(np.hypot(*(place - at[:2])) > radius + other for at, other in placed):
                 break
         else:
             continue
-        names.append((place, radius))
+        placed.append((place, radius))
         draft.add(thing, (*place, low), rotation=quaternion_of(about("z", rng.uniform(0, 6.28))), fixed=True)
-    draft.sentences.insert(0, f"A still scene of {join([article(thing.name) for thing in draft.things if thing.name])}.")
+    draft.sentences.insert(
+        0, f"A still scene of {join([article(thing.name) for thing in draft.things if thing.name])}."
+    )
     kind = str(rng.choice(["pan", "orbit", "dolly", "handheld"], p=[0.2, 0.35, 0.3, 0.15]))
     draft.look(kind, (0, 0, 0.6), rng.uniform(3.8, 5.0), azimuth, rng.uniform(1.0, 2.2), strength=1.4)
 
@@ -265,7 +277,11 @@ def _setting(draft: _Draft) -> float:
     """Add the ground and perhaps a wall; return the direction from the middle to the camera."""
     rng = draft.rng
     ground = str(rng.choice(list(GROUNDS)))
-    draft.add(Thing(kind="plane", size=(GROUND_HALF_M,), material=ground, scenery=True, seed=_seed(rng)), (0, 0, 0), fixed=True)
+    draft.add(
+        Thing(kind="plane", size=(GROUND_HALF_M,), material=ground, scenery=True, seed=_seed(rng)),
+        (0, 0, 0),
+        fixed=True,
+    )
     draft.facts["ground"] = ground
     azimuth = float(rng.uniform(0, 2 * np.pi))
     draft.focal = float(0.5 / np.tan(np.radians(rng.uniform(38, 56)) / 2))
@@ -283,13 +299,19 @@ def _setting(draft: _Draft) -> float:
 
 def _sky(rng: np.random.Generator) -> Sky:
     up, around = np.radians(rng.uniform(28, 62)), rng.uniform(0, 2 * np.pi)
-    sun = (float(np.cos(up) * np.cos(around)), float(np.cos(up) * np.sin(around)), float(np.sin(up)))
-    haze = float(np.round(rng.beta(1.5, 3.0), 3))
-    return Sky(sun=tuple(round(one, 4) for one in sun), haze=haze, clouds=round(float(rng.uniform(0, 0.9)), 3), seed=_seed(rng))  # type: ignore[arg-type]
+    sun = np.round([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], 4).tolist()
+    haze, clouds = round(float(rng.beta(1.5, 3.0)), 3), round(float(rng.uniform(0, 0.9)), 3)
+    return Sky(sun=(sun[0], sun[1], sun[2]), haze=haze, clouds=clouds, seed=_seed(rng))
 
 
 def _act(
-    draft: _Draft, azimuth: float, place: np.ndarray, *, aside: Any = (0.0, 0.0), spread: float = 1.1, across: float = 0.9
+    draft: _Draft,
+    azimuth: float,
+    place: np.ndarray,
+    *,
+    aside: Any = (0.0, 0.0),
+    spread: float = 1.1,
+    across: float = 0.9,
 ) -> None:
     """Add a person.
 
@@ -330,7 +352,9 @@ def _places(draft: _Draft) -> list[np.ndarray]:
 
 def _scatter(draft: _Draft, count: int, *, radius: float, away_from: list[np.ndarray]) -> None:
     """Add things that fall, roll or slide, clear of each other and of people's ways."""
-    rng, placed, words = draft.rng, [], []
+    rng = draft.rng
+    placed: list[tuple[np.ndarray, float]] = []
+    words: list[str] = []
     for _ in range(count):
         thing, reach = _thing(rng)
         for _ in range(60):
@@ -362,7 +386,11 @@ def _release(draft: _Draft, thing: Thing, place: np.ndarray, reach: float) -> st
         tumbling = unit(rng.normal(size=4))
         high = reach + rng.uniform(0.3, 1.6)
         draft.add(
-            thing, (*place, high), rotation=tumbling * np.sign(tumbling[0] or 1), velocity=0.5 * heading, spin=rng.uniform(-4, 4, 3)
+            thing,
+            (*place, high),
+            rotation=tumbling * np.sign(tumbling[0] or 1),
+            velocity=0.5 * heading,
+            spin=rng.uniform(-4, 4, 3),
         )
         return "falls"
     if thing.kind == "sphere":
@@ -373,11 +401,17 @@ def _release(draft: _Draft, thing: Thing, place: np.ndarray, reach: float) -> st
         lying = about("z", np.arctan2(heading[1], heading[0])) @ about("x", np.pi / 2)
         speed = rng.uniform(0.5, 1.4)
         draft.add(
-            thing, (*place, thing.size[0]), rotation=quaternion_of(lying), velocity=heading * speed, spin=(0, 0, -speed / thing.size[0])
+            thing,
+            (*place, thing.size[0]),
+            rotation=quaternion_of(lying),
+            velocity=heading * speed,
+            spin=(0, 0, -speed / thing.size[0]),
         )
         return "rolls"
     # A stone rests on no flat side: it starts a little above the ground.
-    low = {"box": thing.size[-1], "cylinder": thing.size[-1], "capsule": sum(thing.size)}.get(thing.kind, thing.size[-1] * 1.02)
+    low = {"box": thing.size[-1], "cylinder": thing.size[-1], "capsule": sum(thing.size)}.get(
+        thing.kind, thing.size[-1] * 1.02
+    )
     draft.add(thing, (*place, low), rotation=upright, velocity=heading * rng.uniform(0.8, 2.2))
     return "slides" if thing.kind != "capsule" else "tips over"
 
@@ -400,15 +434,20 @@ def _thing(rng: np.random.Generator) -> tuple[Thing, float]:
     }[kind]
     size = tuple(round(float(one), 4) for one in size)
     word, colour = _paint(rng, material)
-    thing = Thing(kind=kind, size=size, material=material, colour=colour, seed=_seed(rng), name=thing_name(kind, material, word))
+    thing = Thing(
+        kind=kind, size=size, material=material, colour=colour, seed=_seed(rng), name=thing_name(kind, material, word)
+    )
     return thing, float(np.linalg.norm(size)) if kind in ("box", "rock", "cylinder") else sum(size)
 
 
 def _prop(rng: np.random.Generator) -> tuple[Thing, float, float]:
     """Draw something that stands; return it, the radius it needs and the height of its origin."""
     kind = str(rng.choice(["column", "block", "rock", "ball", "pillar"]))
-    material = str(rng.choice(["marble", "concrete", "wood", "checker", "plastic", "metal"], p=[0.25, 0.15, 0.2, 0.15, 0.15, 0.1]))
+    material = str(
+        rng.choice(["marble", "concrete", "wood", "checker", "plastic", "metal"], p=[0.25, 0.15, 0.2, 0.15, 0.15, 0.1])
+    )
     word, colour = _paint(rng, material)
+    size: tuple[float, ...]
     if kind == "column":
         size, shape = (rng.uniform(0.15, 0.25), rng.uniform(0.5, 1.2)), "cylinder"
     elif kind == "pillar":
@@ -420,8 +459,13 @@ def _prop(rng: np.random.Generator) -> tuple[Thing, float, float]:
         size, shape = (rng.uniform(0.2, 0.45),), "sphere"
     else:
         size, shape, material, word = tuple(rng.uniform(0.25, 0.55, 3)), "rock", "concrete", ""
+        colour = (1.0, 1.0, 1.0)
     size = tuple(round(float(one), 4) for one in size)
-    name = thing_name({"column": "column", "pillar": "pillar", "block": "block", "ball": "sphere", "rock": "rock"}[kind], material, word)
+    name = thing_name(
+        {"column": "column", "pillar": "pillar", "block": "block", "ball": "sphere", "rock": "rock"}[kind],
+        material,
+        word,
+    )
     thing = Thing(kind=shape, size=size, material=material, colour=colour, seed=_seed(rng), name=name)
     reach = {"cylinder": size[0], "sphere": size[0]}.get(shape, float(np.hypot(size[0], size[1 % len(size)])))
     # Stones are sunk a little, so that they stand on no point.
@@ -439,7 +483,9 @@ def _paint(rng: np.random.Generator, material: str) -> tuple[str, tuple[float, f
     return "", (0.97, 0.99, 0.98) if material == "glass" else (1.0, 1.0, 1.0)
 
 
-def _straw(rng: np.random.Generator, radius: float, height: float, azimuth: float) -> tuple[Thing, np.ndarray, np.ndarray]:
+def _straw(
+    rng: np.random.Generator, radius: float, height: float, azimuth: float
+) -> tuple[Thing, np.ndarray, np.ndarray]:
     """A straw that leans in a tumbler across the line of sight: thing, place of its middle, rotation."""
     inner, bottom = radius * 0.9, height * 0.08
     thick = 0.0035
@@ -453,7 +499,11 @@ def _straw(rng: np.random.Generator, radius: float, height: float, azimuth: floa
     middle = foot + along * half + [0, 0, 0.75]
     side = unit(np.cross([0.0, 0.0, 1.0], along))
     rotation = np.stack([np.cross(side, along), side, along], axis=-1)
-    return Thing(kind="cylinder", size=(thick, round(half, 4)), material="straw", name="straw"), middle, quaternion_of(rotation)
+    return (
+        Thing(kind="cylinder", size=(thick, round(half, 4)), material="straw", name="straw"),
+        middle,
+        quaternion_of(rotation),
+    )
 
 
 def _person(rng: np.random.Generator) -> Person:

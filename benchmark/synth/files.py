@@ -1,10 +1,10 @@
 """Rendered folders: clips and their truth on disk. docs/unibench.md describes the layout.
 
-    DIR/unibench.parquet            one row per clip
-    DIR/clips/NAME/rgb.mp4          H.264, crf 8; rgb/0000.png ... beside it on request, exact
-    DIR/clips/NAME/truth.npz        the arrays of Truth at full precision
-    DIR/clips/NAME/clip.json        what the row says
-    DIR/clips/NAME/preview.png      a small picture of the middle frame
+DIR/unibench.parquet            one row per clip
+DIR/clips/NAME/rgb.mp4          H.264, crf 8; rgb/0000.png ... beside it on request, exact
+DIR/clips/NAME/truth.npz        the arrays of Truth at full precision
+DIR/clips/NAME/clip.json        what the row says
+DIR/clips/NAME/preview.png      a small picture of the middle frame
 """
 
 import json
@@ -148,7 +148,8 @@ def read_clip(folder: Path) -> RenderedClip:
     truth = read_truth(folder, about)
     if len(rgb) != len(truth.depth) or rgb.shape[1:3] != truth.depth.shape[1:]:
         raise BadInput(
-            f"{folder}: RGB has {_size(rgb)}, truth {_size(truth.depth)}: truth is missing for a frame. Render the clip again."
+            f"{folder}: RGB has {_size(rgb)}, truth {_size(truth.depth)}: truth is missing for a frame. "
+            "Render the clip again."
         )
     keys = ("family", "seed", "caption", "fps", "tier", "facts")
     return RenderedClip(name=folder.name, rgb=rgb, truth=truth, **{key: about[key] for key in keys})
@@ -177,12 +178,14 @@ def read_truth(folder: Path, about: dict[str, Any] | None = None) -> Truth:
             fits &= given.shape[axis] == length
         if not fits:
             raise BadInput(
-                f"{path}: {name} must be ({', '.join(map(str, shape))}) {dtype} with {sizes}, got {given.shape} {given.dtype}: "
-                "truth is missing for a frame, or the file is damaged. Render the clip again."
+                f"{path}: {name} must be ({', '.join(map(str, shape))}) {dtype} with {sizes}, got {given.shape} "
+                f"{given.dtype}: truth is missing for a frame, or the file is damaged. Render the clip again."
             )
     policy = about["behind_glass"]
     if policy not in BEHIND_GLASS:
-        raise BadInput(f"{folder / 'clip.json'}: behind_glass must be one of {', '.join(BEHIND_GLASS)}, got {policy!r}.")
+        raise BadInput(
+            f"{folder / 'clip.json'}: behind_glass must be one of {', '.join(BEHIND_GLASS)}, got {policy!r}."
+        )
     return Truth(**{name: arrays[name] for name in _SHAPES}, behind_glass=policy)
 
 

@@ -7,8 +7,8 @@ this package's geometry alone, and tests/benchmark/synth/test_frozen.py holds it
 
 Never write it again: every score published on the set would lose its meaning.
 
-Poses are whole numbers of grid steps (openuni/benchmark/synth/rotation.py). Each array is kept as second differences over
-time, split into byte planes, because that is what deflate makes small.
+Poses are whole numbers of grid steps (openuni/benchmark/synth/rotation.py). Each array is kept as second differences
+over time, split into byte planes, because that is what deflate makes small.
 """
 
 import json
@@ -31,7 +31,7 @@ OFFICIAL = Path(__file__).with_name("official.npz")
 OFFICIAL_CLIPS, OFFICIAL_FRAMES = 200, 48
 OFFICIAL_SEED = 2026
 _METRES, _TURNS = (np.int32, METRE_STEPS), (np.int16, QUATERNION_STEPS)
-_ARRAYS = {
+_ARRAYS: dict[str, tuple[Any, int]] = {
     "thing_positions": _METRES,
     "thing_rotations": _TURNS,
     "person_positions": _METRES,
@@ -82,7 +82,8 @@ def freeze(scenes: Sequence[Scene]) -> bytes:
     for name, (dtype, steps) in _ARRAYS.items():
         # Frames first, then every thing of every scene side by side.
         values = [np.asarray(getattr(scene, name)) for scene in scenes]
-        flat = np.concatenate([one.reshape(len(one), -1) for one in values], axis=1) * steps
+        rows = [one.reshape(len(one), int(np.prod(one.shape[1:]))) for one in values]
+        flat = np.concatenate(rows, axis=1) * steps
         whole = np.rint(flat)
         if not np.array_equal(whole, flat) or np.abs(whole).max(initial=0) > np.iinfo(dtype).max:
             raise ValueError(f"{name} of a scene does not lie on the grid of 1/{steps}")
@@ -94,9 +95,7 @@ def thaw(content: bytes) -> list[Scene]:
     """Read what `freeze` wrote."""
     arrays = read_npz(content)
     header = json.loads(arrays["header"].tobytes())
-    values = {
-        name: _whole(arrays[name], dtype).astype(np.float64) / steps for name, (dtype, steps) in _ARRAYS.items()
-    }
+    values = {name: _whole(arrays[name], dtype).astype(np.float64) / steps for name, (dtype, steps) in _ARRAYS.items()}
     at = dict.fromkeys(_ARRAYS, 0)
     scenes = []
     for about in header:
@@ -108,7 +107,7 @@ def thaw(content: bytes) -> list[Scene]:
             "person_positions": (len(people), 3), "person_rotations": (len(people), bones, 4),
             "camera_positions": (3,), "camera_rotations": (4,),
         }  # fmt: skip
-        poses = {}
+        poses: dict[str, Any] = {}
         for name, shape in shapes.items():
             count = int(np.prod(shape))
             part = values[name][:, at[name] : at[name] + count]
@@ -126,12 +125,14 @@ def _people(header: list[dict[str, Any]]) -> int:
 def _planes(values: np.ndarray) -> np.ndarray:
     """(T, N) integers -> (bytes, N, T) uint8: second differences over time, low bytes first. Sums wrap around."""
     with np.errstate(over="ignore"):
-        twice = np.diff(np.diff(values, axis=0, prepend=values.dtype.type(0)), axis=0, prepend=values.dtype.type(0))
+        twice: np.ndarray = np.diff(
+            np.diff(values, axis=0, prepend=values.dtype.type(0)), axis=0, prepend=values.dtype.type(0)
+        )
     little = np.ascontiguousarray(twice.T.astype(values.dtype.newbyteorder("<")))
-    return np.ascontiguousarray(np.moveaxis(little.view(np.uint8).reshape(*little.shape, -1), -1, 0))
+    return np.ascontiguousarray(np.moveaxis(little.view(np.uint8).reshape(*little.shape, little.itemsize), -1, 0))
 
 
-def _whole(planes: np.ndarray, dtype: type) -> np.ndarray:
+def _whole(planes: np.ndarray, dtype: Any) -> np.ndarray:
     """Undo `_planes`."""
     little = np.ascontiguousarray(np.moveaxis(planes, 0, -1)).view(np.dtype(dtype).newbyteorder("<"))[..., 0]
     twice = little.T.astype(dtype)

@@ -125,9 +125,7 @@ class Posed:
         """Say which rays meet an opaque surface at all: (N,) bool. Glass throws no shadow here."""
         return self._opaque.blocked(origins, directions)
 
-    def locate(
-        self, face: np.ndarray, origins: np.ndarray, directions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def locate(self, face: np.ndarray, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where rays meet the planes of given faces: barycentric weights (N, 3) and distance (N,), in float64.
 
         Moeller, Trumbore, "Fast, Minimum Storage Ray/Triangle Intersection", 1997.

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ SOURCE = "unibench"
 CONTACT_SHEET = "contact_sheet.png"
 SHEET_COLUMNS = 10
 MAX_FRAMES = 1000  # ours: a clip is held in memory, 0.35 GB at 48 frames of 512 x 512
-_LIBRARIES = ("mujoco-core", "embreex")
+DECIDING = ("openuni", "numpy", "mujoco-core", "embreex")
+"""Packages whose versions are in the index: they can change a clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,11 @@ class RenderConfig:
         seed = OFFICIAL_SEED if self.official else self.seed
         for index, (family, number) in enumerate(numbered(self.families, self.clips)):
             name = f"unibench-{index:03d}" if self.official else f"{family}-{seed}-{number:06d}"
-            about: dict[str, float | str] = {"family": family, "seed": seed, "number": index if self.official else number}
+            about: dict[str, float | str] = {
+                "family": family,
+                "seed": seed,
+                "number": index if self.official else number,
+            }
             yield Clip(
                 clip_id=make_clip_id(SOURCE, name), source=SOURCE, source_key=name, source_video=name, path="",
                 group=family, published=about,
@@ -102,7 +106,11 @@ class SceneView:
         if self._official:
             return official_scene(number, self._num_frames)
         return make_scene(
-            str(about["family"]), seed=int(about["seed"]), number=number, num_frames=self._num_frames, name=self.clip.source_key
+            str(about["family"]),
+            seed=int(about["seed"]),
+            number=number,
+            num_frames=self._num_frames,
+            name=self.clip.source_key,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -189,7 +197,12 @@ def job_of(config: RenderConfig) -> Job:
 
 
 def render_run(
-    config: RenderConfig, engine: Engine, *, breaker: Breaker | None = None, retry: Sequence[str] = (), quiet: bool = False
+    config: RenderConfig,
+    engine: Engine,
+    *,
+    breaker: Breaker | None = None,
+    retry: Sequence[str] = (),
+    quiet: bool = False,
 ) -> Rendered:
     """Render clips that are not there yet, then write the index and the contact sheet.
 
@@ -253,7 +266,7 @@ def _index(job: Job, config: RenderConfig) -> tuple[Any, Counter[str]]:
     stage = job.stages[0]
     planned = {clip.clip_id: clip for name in job.plan.names() for clip in job.plan.read(name).clips}
     ledger, _ = read_ledger(job.out, stage, job.fingerprints[stage.name], job.plan.names())
-    used = json.dumps({**{name: versions().get(name, "") for name in ("openuni", "numpy")}, **_libraries()}, sort_keys=True)
+    used = json.dumps({name: versions()[name] for name in DECIDING}, sort_keys=True)
     rows, failed = [], Counter[str]()
     for row in ledger.to_pylist():
         clip = planned[row["clip_id"]]
@@ -300,16 +313,6 @@ def _schema() -> Any:
         "truth_sha256": text, "facts": text, "versions": text, "seconds": real,
     }  # fmt: skip
     return pa.schema(list(kinds.items()))
-
-
-def _libraries() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # installed under another distribution's name
-            found[name] = "unknown"
-    return found
 
 
 def write_contact_sheet(root: Path, names: Sequence[str]) -> Path:

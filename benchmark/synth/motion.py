@@ -20,7 +20,7 @@ DOUBLE_SUPPORT = 0.22  # part of a step during which both feet stand (adults at 
 HEEL_STRIKE, PUSH_OFF = np.radians(14), np.radians(38)  # pitch of the foot when it lands and when it leaves
 LIFT_M = 0.05  # height of a swinging ankle above the line between its two places
 REACH_LIMIT = 0.985  # part of a leg's length that hip and ankle may be apart: knees never snap straight
-SOLE_M = 0.003  # the body's skin lies this much outside its solids, where two of them blend
+SOLE_M = 0.001  # soles are kept this high above the ground, so that the two are never one surface
 ANKLE = np.array([0.0, 0.0, 0.085 + SOLE_M])  # above the ground
 # The foot's first and last solid are round: it rolls on them. Middles, from the ground below the ankle, and radii.
 HEEL, HEEL_RADIUS = np.array([-0.02, 0.0, 0.045 + SOLE_M]), 0.045 + SOLE_M
@@ -44,7 +44,14 @@ class Motion:
 
 
 def make_motion(
-    rng: np.random.Generator, action: str, *, num_frames: int, fps: float, height: float, start: np.ndarray, heading: float
+    rng: np.random.Generator,
+    action: str,
+    *,
+    num_frames: int,
+    fps: float,
+    height: float,
+    start: np.ndarray,
+    heading: float,
 ) -> Motion:
     """Draw a motion.
 
@@ -64,7 +71,9 @@ def make_motion(
     place, facing = about("z", heading), np.array([start[0], start[1], 0.0])
     world = product(place, pose.world)
     positions = turn(place, pose.pelvis) + facing
-    local = [product(np.swapaxes(world[:, p], -1, -2), world[:, n]) if p >= 0 else world[:, n] for n, p in enumerate(PARENTS)]
+    local = [
+        product(np.swapaxes(world[:, p], -1, -2), world[:, n]) if p >= 0 else world[:, n] for n, p in enumerate(PARENTS)
+    ]
     return Motion(positions, quaternion_of(np.stack(local, axis=1)), pose.planted, {"action": action, **facts})
 
 
@@ -126,15 +135,15 @@ class _Pose:
 
     def sink(self, ankles: np.ndarray) -> None:
         """Lower the pelvis, smoothly over time, until both legs reach their ankles."""
-        reach = REACH_LIMIT * self.scale * (length(REST_JOINTS[BONE["left_shin"]] - REST_JOINTS[BONE["left_thigh"]]) +
-                                            length(REST_JOINTS[BONE["left_foot"]] - REST_JOINTS[BONE["left_shin"]]))  # fmt: skip
+        hip, knee, ankle = (self.rest[BONE[f"left_{bone}"]] for bone in ("thigh", "shin", "foot"))
+        reach = REACH_LIMIT * (length(knee - hip) + length(ankle - knee))
         for _ in range(4):  # smoothing can leave a little; then once more
             too_high = np.zeros(len(self.pelvis))
             for number, (side, _) in enumerate(SIDES):
-                hip = self.joint(f"{side}_thigh")
-                flat2 = ((hip - ankles[:, number])[:, :2] ** 2).sum(-1)
+                root = self.joint(f"{side}_thigh")
+                flat2 = ((root - ankles[:, number])[:, :2] ** 2).sum(-1)
                 highest = ankles[:, number, 2] + np.sqrt(np.maximum(reach**2 - flat2, 0))
-                too_high = np.maximum(too_high, hip[:, 2] - highest)
+                too_high = np.maximum(too_high, root[:, 2] - highest)
             if (too_high <= 1e-9).all():
                 return
             self.pelvis = self.pelvis - np.array([0.0, 0.0, 1.0]) * _eased_maximum(too_high)[:, None]
@@ -172,7 +181,9 @@ def _walk(rng: np.random.Generator, seconds: np.ndarray, scale: float) -> tuple[
     pose = _Pose(len(seconds), scale)
     ankles, feet = np.empty((len(seconds), 2, 3)), np.empty((len(seconds), 2, 3, 3))
     for number, (_, side) in enumerate(SIDES):
-        ankles[:, number], feet[:, number], pose.planted[:, number] = _foot(beats, number, side * 0.085 * scale, path, scale)
+        ankles[:, number], feet[:, number], pose.planted[:, number] = _foot(
+            beats, number, side * 0.085 * scale, path, scale
+        )
     place, heading = path(beats)
     turned = about("z", heading)
     phase = np.pi * beats  # left foot under the pelvis at even, right at odd beats
@@ -189,9 +200,9 @@ def _walk(rng: np.random.Generator, seconds: np.ndarray, scale: float) -> tuple[
     )
     pose.sink(ankles)
     pose.legs(ankles, feet)
-    for side, sign in SIDES:
+    for name, sign in SIDES:
         forward = swing * np.sin(phase) * sign  # the arm swings with the other side's leg
-        _hang(pose, side, sign, turned, forward, 0.22 + 0.25 * np.clip(forward, 0, None) / swing)
+        _hang(pose, name, sign, turned, forward, 0.22 + 0.25 * np.clip(forward, 0, None) / swing)
     return pose, {"speed_m_s": round(step / beat, 2)}
 
 
@@ -289,10 +300,19 @@ def _wave(rng: np.random.Generator, seconds: np.ndarray, scale: float) -> tuple[
     raised = _ease((seconds - start) / 0.6)
     wave = np.sin(2 * np.pi * rate * np.clip(seconds - start - 0.3, 0, None))
     sway = np.radians(2) * np.sin(2 * np.pi * 0.35 * seconds)
-    _settle(pose, ankles, feet, about("x", sway - sign * np.radians(3) * raised), about("z", np.radians(8) * np.sin(seconds)))
+    _settle(
+        pose,
+        ankles,
+        feet,
+        about("x", sway - sign * np.radians(3) * raised),
+        about("z", np.radians(8) * np.sin(seconds)),
+    )
     shoulder = pose.joint(f"{side}_upper_arm")
     low = shoulder + np.array([0.06, sign * 0.13, -0.46]) * scale
-    high = shoulder + np.stack([0.13 + 0 * wave, sign * 0.24 + wide / scale * wave, 0.22 - 0.05 * wave**2], axis=-1) * scale
+    high = (
+        shoulder
+        + np.stack([0.13 + 0 * wave, sign * 0.24 + wide / scale * wave, 0.22 - 0.05 * wave**2], axis=-1) * scale
+    )
     hand = low + (high - low) * raised[:, None]
     # Out of the straight way, so that the hand passes before the trunk and not through it.
     hand += np.array([0.12, sign * 0.12, 0]) * scale * np.sin(np.pi * raised)[:, None]

@@ -28,8 +28,11 @@ def read_npz(content: bytes) -> dict[str, np.ndarray]:
     Raises:
         ValueError: the bytes are no npz, are damaged, or hold Python objects.
     """
+    problem = f"not a readable npz of {len(content)} bytes"
+    if not content.startswith(b"PK"):  # numpy would take it for a pickle, and say so
+        raise ValueError(problem)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"not a readable npz of {len(content)} bytes: {error}") from error
+        raise ValueError(f"{problem}: {error}") from error

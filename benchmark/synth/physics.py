@@ -11,7 +11,10 @@ from openuni.benchmark.synth.scene import Thing
 from openuni.benchmark.synth.shapes import mesh_of
 
 TIMESTEP_S = 0.0025  # ours: at 2 m/s a thing moves 5 mm a step, a fortieth of the smallest
-FRICTION = "0.7 0.01 0.002"  # sliding, spinning, rolling: wood on wood slides at 0.3 to 0.5; balls come to rest in metres
+FRICTION = (
+    "0.7 0.01 0.002"  # sliding, spinning, rolling: wood on wood slides at 0.3 to 0.5; balls come to rest in metres
+)
+CONTACT = "0.006 1"  # MuJoCo's solref: stiffer than its 0.02 s, so that a thing that falls sinks in by millimetres
 DENSITY = 400.0  # kg/m3, light wood
 LIMB_RADIUS = {"pelvis": 0.13, "chest": 0.13, "head": 0.09, "thigh": 0.075, "shin": 0.05, "foot": 0.045}
 
@@ -90,14 +93,19 @@ def simulate(
 
 
 def _xml(
-    things: Sequence[Thing], fixed: Sequence[bool], positions: np.ndarray, rotations: np.ndarray, people: Sequence[Mover]
+    things: Sequence[Thing],
+    fixed: Sequence[bool],
+    positions: np.ndarray,
+    rotations: np.ndarray,
+    people: Sequence[Mover],
 ) -> str:
-    """Write the model: fixed things as geoms of the world, free ones as bodies, limbs as capsules moved from outside."""
-    assets, world = [], []
+    """Write the model: fixed things as geoms of the world, free ones as bodies, limbs as capsules that are moved."""
+    assets: list[str] = []
+    world: list[str] = []
     for number, thing in enumerate(things):
         kind, size, offset = _geom(number, thing, assets)
         place = np.asarray(positions[number]) + matrix_of(np.asarray(rotations[number])) @ offset
-        geom = f'<geom type="{kind}" {size} friction="{FRICTION}" density="{DENSITY}"'
+        geom = f'<geom type="{kind}" {size} friction="{FRICTION}" solref="{CONTACT}" density="{DENSITY}"'
         if fixed[number]:
             world.append(f'{geom} pos="{_text(place)}" quat="{_text(rotations[number])}"/>')
         else:
@@ -108,7 +116,8 @@ def _xml(
             radius = LIMB_RADIUS.get(name.split("_")[-1], 0.045) * mover.scale
             half = np.linalg.norm(mover.ends[0, bone] - mover.joints[0, bone]) / 2
             size = f'size="{radius:.5f} {half:.5f}"'
-            world.append(f'<body mocap="true" name="p{person}b{bone}"><geom type="capsule" {size} friction="0.4"/></body>')
+            geom = f'<geom type="capsule" {size} friction="0.4" solref="{CONTACT}"/>'
+            world.append(f'<body mocap="true" name="p{person}b{bone}">{geom}</body>')
     return (
         f'<mujoco><option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="10"/>'
         f"<asset>{''.join(assets)}</asset><worldbody>{''.join(world)}</worldbody></mujoco>"
@@ -131,7 +140,7 @@ def _geom(number: int, thing: Thing, assets: list[str]) -> tuple[str, str, np.nd
 
 
 def _limb_poses(people: Sequence[Mover], frame: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where all limbs are after each step of a frame, in straight lines: places (S, P * B, 3), quaternions (S, P * B, 4)."""
+    """Where limbs are after each of S steps of a frame, in straight lines: places (S, P * B, 3) and quaternions."""
     part = ((np.arange(steps) + 1) / steps)[:, None, None]
     joints = np.concatenate([mover.joints[frame : frame + 2] for mover in people], axis=1)
     ends = np.concatenate([mover.ends[frame : frame + 2] for mover in people], axis=1)

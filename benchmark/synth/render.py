@@ -80,8 +80,8 @@ def check_size(height: int, width: int) -> None:
             below = side // SIZE_MULTIPLE * SIZE_MULTIPLE
             nearest = min(max(MIN_SIZE_PX, below), MAX_SIZE_PX)
             raise BadInput(
-                f"Size {width}x{height}: sides must be multiples of {SIZE_MULTIPLE} from {MIN_SIZE_PX} to {MAX_SIZE_PX} "
-                f"px, and {side} is not. Nearest below: {nearest}."
+                f"Size {width}x{height}: sides must be multiples of {SIZE_MULTIPLE} from {MIN_SIZE_PX} to "
+                f"{MAX_SIZE_PX} px, and {side} is not. Nearest below: {nearest}."
             )
 
 

@@ -8,7 +8,9 @@ import numpy as np
 
 QUATERNION_STEPS = 2**14  # ours: 6e-5 rad a step; 0.03 px at the edge of a 512 px picture, and int16 holds it
 METRE_STEPS = 2**14  # ours: 0.06 mm a step
-TRIG_STEPS = 2**22  # ours: what goes through sin, cos or exp is rounded to this, since their last bits differ by processor
+TRIG_STEPS = (
+    2**22
+)  # ours: what goes through sin, cos or exp is rounded to this, since their last bits differ by processor
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

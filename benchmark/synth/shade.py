@@ -14,7 +14,15 @@ from openuni.benchmark.synth.geometry import Hits, Posed
 from openuni.benchmark.synth.material import MATERIALS, Material
 from openuni.benchmark.synth.rotation import cross, dot, length, turn_back, unit
 from openuni.benchmark.synth.scene import Camera, Person
-from openuni.benchmark.synth.sky import FOG_M, GROUND_BOUNCE, horizon_colour, sky_colour, sky_light, sun_direction, sun_light
+from openuni.benchmark.synth.sky import (
+    FOG_M,
+    GROUND_BOUNCE,
+    horizon_colour,
+    sky_colour,
+    sky_light,
+    sun_direction,
+    sun_light,
+)
 from openuni.benchmark.synth.texture import Texture, texture_of
 
 MAX_BOUNCES = 2  # mirrors in mirrors
@@ -125,9 +133,7 @@ def _rows(values: np.ndarray, part: np.ndarray) -> np.ndarray:
 class _Surface:
     """N surface points as rays meet them."""
 
-    def __init__(
-        self, posed: Posed, origins: np.ndarray, sight: np.ndarray, hits: Hits, sun: np.ndarray
-    ) -> None:
+    def __init__(self, posed: Posed, origins: np.ndarray, sight: np.ndarray, hits: Hits, sun: np.ndarray) -> None:
         self.posed, self.sight, self.hits, self.sun = posed, sight, hits, sun
         self.points = posed.points(hits.face, hits.weights)
         self.way = length(self.points - origins)
@@ -333,7 +339,9 @@ def _person_colours(person: Person, points: np.ndarray, bone: np.ndarray) -> np.
     trunk = (names == "pelvis") | (names == "chest")
     long_sleeves, long_legs = person.sleeves == "long", person.legs == "long"
     neck = np.hypot(x + 0.015, y) < 0.08
-    shirt = (trunk & (z > 1.0) & ((z < 1.46) | ~neck)) | (arm & (long_sleeves | (along < 0.62))) | (forearm & long_sleeves)
+    shirt = (
+        (trunk & (z > 1.0) & ((z < 1.46) | ~neck)) | (arm & (long_sleeves | (along < 0.62))) | (forearm & long_sleeves)
+    )
     trousers = (trunk & (z <= 1.0)) | (thigh & (long_legs | (along < 0.75))) | (shin & long_legs & (along < 0.93))
     colour = np.tile(np.array(person.skin), (len(points), 1))
     colour[shirt] = _cloth(person, points[shirt])
@@ -408,8 +416,8 @@ def _balls(posed: Posed) -> list[tuple[int, np.ndarray, float]]:
         body = posed.geometry.bodies[person]
         ends = body.pose_ends(rotations, joints)
         for bone, radius in _LIMB_RADII:
-            for part in (0.25, 0.75):
-                centre = joints[bone] + part * (ends[bone] - joints[bone])
+            for along in (0.25, 0.75):
+                centre = joints[bone] + along * (ends[bone] - joints[bone])
                 balls.append((len(scene.things) + person, centre, radius * body.scale))
     return balls
 

@@ -79,7 +79,8 @@ def capsule(size: Sequence[float], seed: int = 0) -> Mesh:
     arc = np.stack([radius * np.cos(bend), radius * np.sin(bend)], axis=-1)
     arc[0, 0] = arc[-1, 0] = 0
     middle = len(arc) // 2
-    low, high = arc[: middle + 1] - [0, half], arc[middle:] + [0, half]
+    shift = np.array([0.0, half])
+    low, high = arc[: middle + 1] - shift, arc[middle:] + shift
     return lathe([tuple(point) for point in np.concatenate([low, high])], smooth_degrees=30)
 
 
@@ -224,7 +225,7 @@ def _icosphere(levels: int) -> tuple[np.ndarray, np.ndarray]:
     for _ in range(levels):
         edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
         pairs, inverse = np.unique(edges, axis=0, return_inverse=True)
-        ab, bc, ca = (inverse.ravel().reshape(3, -1) + len(points))
+        ab, bc, ca = inverse.ravel().reshape(3, -1) + len(points)
         points = np.concatenate([points, unit(points[pairs[:, 0]] + points[pairs[:, 1]])])
         a, b, c = triangles.T
         parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]

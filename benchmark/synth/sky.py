@@ -1,4 +1,4 @@
-"""Sky: its colour in every direction, and the sun's and the sky's light on surfaces. Linear colour; 1 is white paper."""
+"""Sky: its colour in every direction, and the light of sun and sky on surfaces. Linear colour; 1 is white paper."""
 
 import numpy as np
 

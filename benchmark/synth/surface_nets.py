@@ -9,7 +9,9 @@ import itertools
 import numpy as np
 
 CORNERS = tuple(itertools.product((0, 1), repeat=3))
-EDGES = tuple((a, b) for a, b in itertools.combinations(range(8), 2) if sum(np.abs(np.subtract(CORNERS[a], CORNERS[b]))) == 1)
+EDGES = tuple(
+    (a, b) for a, b in itertools.combinations(range(8), 2) if sum(np.abs(np.subtract(CORNERS[a], CORNERS[b]))) == 1
+)
 
 
 def surface_nets(field: np.ndarray, low: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +27,7 @@ def surface_nets(field: np.ndarray, low: np.ndarray, step: float) -> tuple[np.nd
     """
     cells = np.array(field.shape) - 1
     corner = [field[tuple(slice(o, o + n) for o, n in zip(offset, cells, strict=True))] for offset in CORNERS]
-    inside = sum((values < 0).astype(np.int8) for values in corner)
+    inside = np.sum([values < 0 for values in corner], axis=0)
     active = (inside > 0) & (inside < 8)
     number = np.full(active.shape, -1, np.int32)
     number[active] = np.arange(active.sum())

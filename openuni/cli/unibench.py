@@ -73,9 +73,7 @@ def render(
 @unibench.command("show")
 def show(
     clip: Annotated[Path, typer.Argument(help="A rendered clip's folder, or a rendered folder with --name.")],
-    name: Annotated[
-        str | None, typer.Option(help="Which clip of a rendered folder.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Which clip of a rendered folder.", show_default=False)] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for picture and video. [default: the clip's folder]", show_default=False),

@@ -29,8 +29,12 @@ SOURCES = {
 
 FILTERS = {
     "motion": "openuni.pipelines.filters.motion:MotionFilter",
+    "luminance": "openuni.pipelines.filters.luminance:LuminanceFilter",
+    "borders": "openuni.pipelines.filters.borders:BordersFilter",
+    "frozen": "openuni.pipelines.filters.frozen:FrozenFilter",
     "duration": "openuni.pipelines.filters.duration:DurationFilter",
     "resolution": "openuni.pipelines.filters.resolution:ResolutionFilter",
+    "container": "openuni.pipelines.filters.container:ContainerFilter",
     "published": "openuni.pipelines.filters.published:PublishedScores",
 }
 """In the order they run: those that need frames first, since decoding also tells what the container says."""

@@ -1,7 +1,7 @@
 """Annotator bench: annotators run on rendered clips as a build runs them, and their maps are scored against the truth.
 
-One stage makes an annotator's maps, one stage scores them. Maps are scored as a build stores them (depth in 12 bits, flow
-in steps of 1/16 px): that is what a label is worth. Both are committed unit by unit, so the same command resumes.
+One stage makes an annotator's maps, one stage scores them. Maps are scored as a build stores them (depth in 12 bits,
+flow in steps of 1/16 px): that is what a label is worth. Both are committed unit by unit, so the same command resumes.
 """
 
 import json
@@ -261,7 +261,7 @@ def _clips(data: Path, skipped: Counter[str]) -> Iterator[Clip]:
             clip_id=make_clip_id(SOURCE, name, content=str(facts["truth_sha256"])),
             source=SOURCE,
             source_key=name,
-            source_video=name,
+            source_video=str(facts["scene"]),
             path=str(facts["path"]),
             group=str(facts["family"]),
         )

@@ -60,7 +60,9 @@ def judge(modality: str, predicted: Map, truth: Truth) -> list[Scored]:
     return list(JUDGES[modality](predicted, truth))
 
 
-def _score(name: str, protocol: str, valid: int, flags: tuple[str, ...], *arrays: np.ndarray, **options: bool) -> Scored:
+def _score(
+    name: str, protocol: str, valid: int, flags: tuple[str, ...], *arrays: np.ndarray, **options: bool
+) -> Scored:
     value = float(load("metric", METRICS, name)(*arrays, **options))
     if math.isfinite(value):
         return Scored(name, protocol, value, valid, flags)
@@ -84,7 +86,15 @@ def _depth(predicted: Map, truth: Truth) -> Iterator[Scored]:
                 continue
             count = int((found.valid & visible).sum())
             yield _score(
-                "depth.flicker", protocol, count, found.flags, found.depth, truth.depth, found.valid, truth.flow, visible
+                "depth.flicker",
+                protocol,
+                count,
+                found.flags,
+                found.depth,
+                truth.depth,
+                found.valid,
+                truth.flow,
+                visible,
             )
 
 

@@ -75,5 +75,7 @@ def summarise(records: Iterable[Record], *, by_family: bool = False) -> list[Lin
         ends = interval(values, seed=seed)
         mean = float(np.mean(values)) if values else None
         low, high = ends or (None, None)
-        lines.append(Line(*key, len(values), len(group) - len(values), mean, low, high))  # type: ignore[arg-type]
+        system, task, family, metric, protocol = key
+        counts = len(values), len(group) - len(values)
+        lines.append(Line(system, task, family, metric, protocol, *counts, mean, low, high))
     return lines

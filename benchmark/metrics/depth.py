@@ -52,9 +52,7 @@ def rmse_log(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray, *, pool
     return _root(lambda p, g: np.log(p / g) ** 2, predicted, true, valid, pooled)
 
 
-def flicker(
-    predicted: np.ndarray, true: np.ndarray, valid: np.ndarray, flow: np.ndarray, visible: np.ndarray
-) -> float:
+def flicker(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray, flow: np.ndarray, visible: np.ndarray) -> float:
     """How much depth changes from frame to frame where the truth does not: mean |d log predicted - d log true|.
 
     Both changes are taken along the true flow, between the same two pixels (the landing point rounded), so moving
@@ -101,9 +99,7 @@ def _root(error: Error, predicted: np.ndarray, true: np.ndarray, valid: np.ndarr
     return float(np.mean(np.sqrt(sums[counts > 0] / counts[counts > 0])))
 
 
-def _sums(
-    error: Error, predicted: np.ndarray, true: np.ndarray, valid: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _sums(error: Error, predicted: np.ndarray, true: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(T,) sums of the error and numbers of pixels; frame by frame, because float64 of a clip is large."""
     if true.ndim != 3:
         raise ValueError(f"depth must be (T, H, W), got {true.shape}")
@@ -130,7 +126,9 @@ RMSE = Metric(name="depth.rmse", unit="m", higher_is_better=False, protocol=AVER
 RMSE_LOG = Metric(
     name="depth.rmse_log", unit="1", higher_is_better=False, protocol=AVERAGED, source=EIGEN, function=rmse_log
 )
-DELTA1, DELTA2, DELTA3 = (_delta(power) for power in (1, 2, 3))
+DELTA1 = _delta(1)
+DELTA2 = _delta(2)
+DELTA3 = _delta(3)
 FLICKER = Metric(
     name="depth.flicker",
     unit="1/frame",

@@ -3,10 +3,10 @@
 A number without its alignment means nothing: one estimate's AbsRel goes from 0.013 to 0.17 with it. One alignment is
 fitted to a whole clip, over valid pixels of all frames, never frame by frame.
 
-    disp-ls    scale and shift of disparity by least squares, DepthCrafter's protocol (arXiv 2409.02095, benchmark/eval;
-               Video Depth Anything uses the same): s P + t ~ 1 / G, clipped to >= 1e-3, inverted, clipped to max depth.
-               Theirs also clips P to >= 1e-3 before the fit, which changes nothing for their outputs in 0..1 and would make
-               the result depend on the estimate's unit; left out here.
+    disp-ls    scale and shift of disparity by least squares, DepthCrafter's protocol (arXiv 2409.02095,
+               benchmark/eval; Video Depth Anything uses the same): s P + t ~ 1 / G, clipped to >= 1e-3, inverted,
+               clipped to max depth. Theirs also clips P to >= 1e-3 before the fit, which changes next to nothing for
+               their outputs in 0..1 and would make the result depend on the estimate's unit; left out here.
     depth-lad  scale and shift of depth by least absolute deviations: the exact minimum of what MonST3R, CUT3R, Geo4D and
                Aether approach with Adam steps ("scale&shift"), whose result depends on unit and step count.
     scale      a scale of depth by least absolute deviations: the exact minimum of the ten Weiszfeld steps of the same
@@ -77,7 +77,13 @@ def depth_mask(true: np.ndarray, valid: np.ndarray | None = None, *, max_depth_m
 
 
 def align(
-    name: str, predicted: np.ndarray, kind: str, true: np.ndarray, valid: np.ndarray, *, max_depth_m: float = MAX_DEPTH_M
+    name: str,
+    predicted: np.ndarray,
+    kind: str,
+    true: np.ndarray,
+    valid: np.ndarray,
+    *,
+    max_depth_m: float = MAX_DEPTH_M,
 ) -> Aligned | None:
     """Align an estimate with the truth of its clip.
 

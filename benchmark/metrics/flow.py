@@ -81,4 +81,6 @@ FL = Metric(
     source="Menze and Geiger, CVPR 2015 (KITTI 2015, Fl-all); as RAFT's evaluation counts it",
     function=fl,
 )
-OUT1, OUT3, OUT5 = (_outliers(px) for px in (1, 3, 5))
+OUT1 = _outliers(1)
+OUT3 = _outliers(3)
+OUT5 = _outliers(5)

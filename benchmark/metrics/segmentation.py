@@ -40,9 +40,9 @@ def overlaps(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None =
     check_shapes(true.shape, predicted=predicted, **({} if valid is None else {"valid": valid}))
     p, g = (predicted.ravel(), true.ravel()) if valid is None else (predicted[valid], true[valid])
     columns = int(p.max(initial=0)) + 1
-    pairs = np.bincount(
-        g.astype(np.int64) * columns + p, minlength=columns * (int(g.max(initial=0)) + 1)
-    ).reshape(-1, columns)
+    pairs = np.bincount(g.astype(np.int64) * columns + p, minlength=columns * (int(g.max(initial=0)) + 1)).reshape(
+        -1, columns
+    )
     true_ids, predicted_ids = np.flatnonzero(pairs.sum(1))[:], np.flatnonzero(pairs.sum(0))
     true_ids, predicted_ids = true_ids[true_ids > 0], predicted_ids[predicted_ids > 0]
     both = pairs[np.ix_(true_ids, predicted_ids)]

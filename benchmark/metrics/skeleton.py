@@ -10,7 +10,25 @@ from openuni.benchmark.metrics.keypoint_ap import coco_ap
 from openuni.benchmark.metrics.metric import Metric, check_shapes, ratio
 
 SIGMAS = np.array(
-    [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089]
+    [
+        0.026,
+        0.025,
+        0.025,
+        0.035,
+        0.035,
+        0.079,
+        0.079,
+        0.072,
+        0.072,
+        0.062,
+        0.062,
+        0.107,
+        0.107,
+        0.087,
+        0.087,
+        0.089,
+        0.089,
+    ]
 )
 """COCO's spread of each joint, as a share of the person's size."""
 JOINTS = len(SIGMAS)
@@ -173,8 +191,10 @@ def _pck(size: str, seen_only: bool) -> Metric:
     )
 
 
-PCK_BOX, PCK_BOX_SEEN = _pck("box", False), _pck("box", True)
-PCK_TORSO, PCK_TORSO_SEEN = _pck("torso", False), _pck("torso", True)
+PCK_BOX = _pck("box", False)
+PCK_BOX_SEEN = _pck("box", True)
+PCK_TORSO = _pck("torso", False)
+PCK_TORSO_SEEN = _pck("torso", True)
 OKS = Metric(
     name="skeleton.oks",
     unit="1",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ def list_rendered(root: Path) -> Iterator[dict[str, Any]]:
         root: a rendered folder.
 
     Yields:
-        What clip.json says, with "path" (of rgb.mp4, relative to root) and "official" (a frozen scene of UniBench).
+        What clip.json says, with "path" (of rgb.mp4, relative to root), "official" (a frozen scene of UniBench) and
+        "scene": clips of one scene show the same place, as the two of a refraction pair.
         "problem" instead where a clip cannot be used: unreadable_clip_json, no_rgb, no_truth.
 
     Raises:
@@ -37,6 +39,7 @@ def list_rendered(root: Path) -> Iterator[dict[str, Any]]:
         try:
             said = json.loads((folder / "clip.json").read_text())
             facts = {**{key: said[key] for key in ("caption", "family", "truth_sha256", "tier")}, **facts}
+            facts["scene"] = _scene(name, str(said["family"]))
         except (OSError, ValueError, KeyError, TypeError):
             yield {**facts, "problem": "unreadable_clip_json"}
             continue
@@ -64,6 +67,12 @@ def make_small_set(out: Path) -> None:
         num_frames=SMALL_FRAMES,
     )
     render_run(config, LocalEngine(os.cpu_count() or 1))
+
+
+def _scene(name: str, family: str) -> str:
+    """Return one name for both clips of a refraction pair, whose numbers are 2 k and 2 k + 1; else the clip's own."""
+    parts = re.fullmatch(r"(.*?)(\d+)", name)
+    return f"{parts[1]}pair-{int(parts[2]) // 2}" if family == "refraction" and parts else name
 
 
 def _is_official(root: Path) -> bool:

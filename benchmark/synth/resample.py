@@ -78,14 +78,13 @@ def resample(truth: Truth, numbers: np.ndarray, *, height: int, width: int) -> T
 
     next_kept = np.append(np.diff(numbers) == 1, False)[:, None, None]
     flow_valid = picture(truth.flow_valid) & next_kept
-    keypoints = truth.keypoints[numbers].copy()
-    # Whole numbers are pixel centres: the picture's edge lies at -0.5.
+    keypoints, intrinsics = truth.keypoints[numbers].copy(), truth.intrinsics[numbers].copy()
+    # Whole numbers are pixel centres, so the picture's edge lies at -0.5: x -> scale x + (scale - 1) / 2.
+    shift = (scale - 1) / 2
     labelled = keypoints[..., 2:] > 0
-    keypoints[..., :2] = np.where(labelled, (keypoints[..., :2] + 0.5) * scale - 0.5, 0)
-    intrinsics = truth.intrinsics[numbers].copy()
-    intrinsics[:, :2, 2] += 0.5
+    keypoints[..., :2] = np.where(labelled, keypoints[..., :2] * scale + shift, 0)
     intrinsics[:, :2] *= scale[:, None]
-    intrinsics[:, :2, 2] -= 0.5
+    intrinsics[:, :2, 2] += shift
     return Truth(
         depth=picture(truth.depth),
         flow=np.where(flow_valid[..., None], picture(truth.flow) * scale.astype(np.float32), np.float32(0)),

@@ -87,7 +87,7 @@ def bench(
 
 
 def print_benched(benched: "Benched") -> None:
-    """Print the main metrics with their intervals, by family, all means by protocol, what is absent, and where it is."""
+    """Print the main metrics with intervals and by family, all means by protocol, what is absent, where records are."""
     from openuni.benchmark.records import RECORDS
     from openuni.benchmark.summary import summarise
     from openuni.benchmark.timed import CPU_S
@@ -149,9 +149,12 @@ def _print_protocols(lines: "list[Line]") -> None:
 
 
 def _print_table(rows: list[list[str]]) -> None:
-    """Print aligned columns, numbers to the right. Not cut to the terminal's width: this is for reading and for files."""
+    """Print aligned columns, numbers to the right. Not cut to the terminal's width: this goes into files too."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    left = [not any(cell[:1].isdigit() or cell == "-" for row in rows[1:] for cell in (row[at],)) for at in range(len(widths))]
+    left = [
+        not any(cell[:1].isdigit() or cell == "-" for row in rows[1:] for cell in (row[at],))
+        for at in range(len(widths))
+    ]
     for row in rows:
         cells = [cell.ljust(width) if to_left else cell.rjust(width)
                  for cell, width, to_left in zip(row, widths, left, strict=True)]  # fmt: skip

@@ -17,7 +17,8 @@ def list_parts(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="modalities, sources, filters, experts, checks, metrics or presets; all names if left out."
+            metavar="KIND",
+            help="modalities, sources, filters, experts, checks, metrics or presets; all names if left out.",
         ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,

@@ -23,8 +23,8 @@ LICENCE = "rendered by openuni from scenes, bodies and textures of its own; noth
 class Synthetic(Source):
     """Rendered clips with exact truth; without --root, eight small ones are rendered first (data/rendered-small).
 
-    A clip's group is its scene family, its source video its own name. The id hashes name and content, so that a clip
-    rendered otherwise is another clip.
+    A clip's group is its scene family, its source video its scene (the two clips of a refraction pair have one). The id
+    hashes name and content, so that a clip rendered otherwise is another clip.
     """
 
     name: ClassVar[str] = "synthetic"
@@ -73,7 +73,7 @@ class Synthetic(Source):
             clip_id=make_clip_id(self.name, name, content=content),
             source=self.name,
             source_key=name,
-            source_video=name,
+            source_video=str(facts["scene"]),
             path=facts["path"],
             caption=clean_text(str(facts["caption"])),
             licence=self.licence,

@@ -1,4 +1,4 @@
-"""The judge: truth is perfect under every metric, glass and sky do not count, what is undefined is None with a reason."""
+"""The judge: truth is perfect under every metric, glass and sky do not count, what is undefined is None with a flag."""
 
 from dataclasses import replace
 
@@ -26,7 +26,10 @@ def test_the_truth_is_perfect_under_every_metric_and_protocol(modality):
     assert len(scored) > 3 and {one.metric for one in scored} >= {name for name in METRICS if name.startswith(modality)}
     for one in scored:
         if one.value is None:
-            assert one.flags == ("nothing_to_score",) and one.protocol in ("s10-40", "s40+")  # no such speed in the clip
+            assert one.flags == ("nothing_to_score",) and one.protocol in (
+                "s10-40",
+                "s40+",
+            )  # no such speed in the clip
             continue
         perfect = one.metric.endswith("coverage") or load("metric", METRICS, one.metric).higher_is_better
         assert one.value == pytest.approx(1.0 if perfect else 0.0, abs=1e-6), one  # float32
@@ -94,7 +97,10 @@ def test_whole_body_joints_are_scored_by_their_first_seventeen():
 
 def test_a_clip_without_people_has_no_skeleton_score():
     truth = replace(
-        TRUTH, person_ids=TRUTH.person_ids[:0], keypoints=TRUTH.keypoints[:, :0], densepose=np.zeros_like(TRUTH.densepose)
+        TRUTH,
+        person_ids=TRUTH.person_ids[:0],
+        keypoints=TRUTH.keypoints[:, :0],
+        densepose=np.zeros_like(TRUTH.densepose),
     )
     for modality in ("skeleton", "densepose"):
         assert set(values(modality, maps_of(truth)[modality], truth).values()) == {None}
@@ -114,5 +120,8 @@ def test_a_map_of_another_size_is_refused():
 def test_every_clip_has_the_same_rows():
     other = small_truth(frames=2, height=8, width=8)
     for modality in JUDGES:
-        rows = [[(one.metric, one.protocol) for one in judge(modality, maps_of(one)[modality], one)] for one in (TRUTH, other)]
+        rows = [
+            [(one.metric, one.protocol) for one in judge(modality, maps_of(one)[modality], one)]
+            for one in (TRUTH, other)
+        ]
         assert rows[0] == rows[1]

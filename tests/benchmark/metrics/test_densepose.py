@@ -41,7 +41,12 @@ def test_uv_is_measured_where_the_part_is_right():
 
 def test_pixels_that_do_not_count_change_nothing():
     valid = PREDICTED == TRUE
-    assert part_iou(PREDICTED, TRUE, valid) == part_accuracy(PREDICTED, TRUE, valid) == person_iou(PREDICTED, TRUE, valid) == 1
+    assert (
+        part_iou(PREDICTED, TRUE, valid)
+        == part_accuracy(PREDICTED, TRUE, valid)
+        == person_iou(PREDICTED, TRUE, valid)
+        == 1
+    )
 
 
 def test_part_iou_against_loops():

@@ -57,7 +57,9 @@ def test_least_absolute_reaches_the_minimum_of_a_linear_program(seed):
     cost = np.abs(fit.scale * x + fit.shift - y).sum()
     assert cost == pytest.approx(lad_by_linear_program(x, y, shift=True), rel=1e-6)
     scale = least_absolute_scale(x, np.abs(y)).scale
-    assert np.abs(scale * x - np.abs(y)).sum() == pytest.approx(lad_by_linear_program(x, np.abs(y), shift=False), rel=1e-6)
+    assert np.abs(scale * x - np.abs(y)).sum() == pytest.approx(
+        lad_by_linear_program(x, np.abs(y), shift=False), rel=1e-6
+    )
 
 
 def test_disp_ls_is_depthcrafters_by_hand():

@@ -13,7 +13,7 @@ STILL = np.zeros((*SHAPE, 2), np.float32)
 
 
 def test_epe_is_the_length_of_a_constant_error():
-    assert epe(STILL + [3, 4], STILL, ALL) == 5
+    assert epe(STILL + np.array([3, 4]), STILL, ALL) == 5
 
 
 def test_perfect_flow_is_perfect_and_nothing_valid_is_undefined():

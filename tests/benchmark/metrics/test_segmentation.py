@@ -90,7 +90,9 @@ def test_matching_is_the_best_of_all_permutations(rows, columns, seed):
     iou = np.random.default_rng(seed).random((rows, columns))
     total = iou[match(iou)].sum()
     long = iou if rows <= columns else iou.T
-    best = max(sum(long[row, column] for row, column in enumerate(p)) for p in permutations(range(long.shape[1]), len(long)))
+    best = max(
+        sum(long[row, column] for row, column in enumerate(p)) for p in permutations(range(long.shape[1]), len(long))
+    )
     assert total == pytest.approx(best)
 
 

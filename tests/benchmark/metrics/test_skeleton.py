@@ -19,7 +19,7 @@ from openuni.benchmark.metrics.skeleton import (
 
 
 def person(x=50.0, y=50.0, *, visibility=2.0, spread=20.0, seed=0):
-    joints = np.random.default_rng(seed).uniform(-spread, spread, (17, 3)) + [x, y, 0]
+    joints = np.random.default_rng(seed).uniform(-spread, spread, (17, 3)) + np.array([x, y, 0])
     joints[:, 2] = visibility
     return joints.astype(np.float32)
 
@@ -122,12 +122,16 @@ def random_clip(seed):
     """Frames with missed, invented, shifted and unlabelled people, and unequal scores."""
     rng = np.random.default_rng(seed)
     frames, people = 6, 3
-    true = np.stack([[person(*rng.uniform(20, 120, 2), seed=rng.integers(99)) for _ in range(people)] for _ in range(frames)])
+    true = np.stack(
+        [[person(*rng.uniform(20, 120, 2), seed=rng.integers(99)) for _ in range(people)] for _ in range(frames)]
+    )
     true[..., 2] = rng.choice([0, 1, 2], true.shape[:3], p=[0.1, 0.2, 0.7])
     true[0, 0, :, 2] = 0  # nothing of this person is labelled: COCO ignores it
     areas = rng.uniform(200, 3000, (frames, people))
     predicted = np.concatenate([true, true[:, :1]], axis=1)
-    predicted[..., :2] += rng.normal(0, 1, predicted[..., :2].shape) * rng.choice([0.2, 2, 6], (frames, people + 1, 1, 1))
+    predicted[..., :2] += rng.normal(0, 1, predicted[..., :2].shape) * rng.choice(
+        [0.2, 2, 6], (frames, people + 1, 1, 1)
+    )
     predicted[..., 2] = rng.uniform(0.2, 1, predicted.shape[:3])
     predicted[rng.random((frames, people + 1)) < 0.2, :, 2] = 0  # not found
     corner = true[..., :2].min(2)
@@ -148,7 +152,11 @@ def coco_eval(predicted, true, areas, boxes):
             box = [x0, y0, x1 - x0, y1 - y0]
             entry = {"id": len(truth["annotations"]) + 1, "image_id": t, "category_id": 1, "iscrowd": 0, "bbox": box}
             labelled = int((joints[:, 2] > 0).sum())
-            entry |= {"area": float(area), "num_keypoints": labelled, "keypoints": joints.astype(float).ravel().tolist()}
+            entry |= {
+                "area": float(area),
+                "num_keypoints": labelled,
+                "keypoints": joints.astype(float).ravel().tolist(),
+            }
             truth["annotations"].append(entry)
         for joints in predicted[t]:
             if (joints[:, 2] > 0).any():

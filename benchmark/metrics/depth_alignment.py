@@ -7,8 +7,8 @@ fitted to a whole clip, over valid pixels of all frames, never frame by frame.
                benchmark/eval; Video Depth Anything uses the same): s P + t ~ 1 / G, clipped to >= 1e-3, inverted,
                clipped to max depth. Theirs also clips P to >= 1e-3 before the fit, which changes next to nothing for
                their outputs in 0..1 and would make the result depend on the estimate's unit; left out here.
-    depth-lad  scale and shift of depth by least absolute deviations: the exact minimum of what MonST3R, CUT3R, Geo4D and
-               Aether approach with Adam steps ("scale&shift"), whose result depends on unit and step count.
+    depth-lad  scale and shift of depth by least absolute deviations: the exact minimum of what MonST3R, CUT3R, Geo4D
+               and Aether approach with Adam steps ("scale&shift"), whose result depends on unit and step count.
     scale      a scale of depth by least absolute deviations: the exact minimum of the ten Weiszfeld steps of the same
                code ("scale"), which Aether's own evaluation uses.
     median     a scale of depth: median(G) / median(P), the same code's default.

@@ -150,14 +150,14 @@ def _print_protocols(lines: "list[Line]") -> None:
 
 def _print_table(rows: list[list[str]]) -> None:
     """Print aligned columns, numbers to the right. Not cut to the terminal's width: this goes into files too."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    left = [
-        not any(cell[:1].isdigit() or cell == "-" for row in rows[1:] for cell in (row[at],))
-        for at in range(len(widths))
-    ]
+    columns = list(zip(*rows, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    numbers = [any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
     for row in rows:
-        cells = [cell.ljust(width) if to_left else cell.rjust(width)
-                 for cell, width, to_left in zip(row, widths, left, strict=True)]  # fmt: skip
+        cells = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, numbers, strict=True)
+        ]
         typer.echo("  " + "  ".join(cells).rstrip())
 
 

@@ -116,7 +116,8 @@ def _flow(predicted: Map, truth: Truth) -> Iterator[Scored]:
     usable = mask & number
     scopes = {"all": usable, "noc": usable & ~truth.occluded, "occ": usable & truth.occluded, "all" + OWN_VALID: own}
     for protocol, where in (scopes | speed_masks(truth.flow, usable)).items():
-        for metric in FLOW_METRICS:
+        # By speed only the error itself, as Sintel gives it.
+        for metric in FLOW_METRICS if protocol in scopes else ("epe",):
             count = int(where.sum())
             yield _score(f"flow.{metric}", protocol, count, flags, predicted.data, truth.flow, where)
 
@@ -156,13 +157,18 @@ def _densepose(predicted: Map, truth: Truth) -> Iterator[Scored]:
 
 
 def person_sizes(truth: Truth) -> tuple[np.ndarray, np.ndarray]:
-    """Return each person's mask area (T, P) px^2 and box (T, P, 4) px, zeros out of sight."""
-    from openuni.benchmark.synth.render import maps_of
-
-    masks = [(truth.segmentation == one).sum(axis=(1, 2)) for one in truth.person_ids]
-    if not masks:
-        return np.zeros((len(truth.depth), 0)), np.zeros((len(truth.depth), 0, 4))
-    return np.stack(masks, axis=1).astype(np.float64), np.asarray(maps_of(truth)["skeleton"].arrays["boxes"])
+    """Return each person's mask area (T, P) px^2 and box (T, P, 4) x0, y0, x1, y1 px, zeros out of sight."""
+    frames, height, width = truth.segmentation.shape
+    areas = np.zeros((frames, len(truth.person_ids)))
+    boxes = np.zeros((frames, len(truth.person_ids), 4))
+    for number, one in enumerate(truth.person_ids):
+        mask = truth.segmentation == one
+        areas[:, number] = mask.sum(axis=(1, 2))
+        columns, rows = mask.any(axis=1), mask.any(axis=2)
+        first = np.stack([columns.argmax(1), rows.argmax(1)], axis=1)
+        end = np.stack([width - columns[:, ::-1].argmax(1), height - rows[:, ::-1].argmax(1)], axis=1)
+        boxes[:, number] = np.where(areas[:, number, None] > 0, np.concatenate([first, end], axis=1), 0)
+    return areas, boxes
 
 
 def _own_valid(predicted: Map, mask: np.ndarray) -> np.ndarray:

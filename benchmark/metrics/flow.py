@@ -26,8 +26,7 @@ def end_point_errors(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray)
     """
     check_shapes(true.shape, predicted=predicted)
     check_shapes(true.shape[:3], valid=valid)
-    difference = predicted[valid].astype(np.float64) - true[valid]
-    return np.hypot(difference[:, 0], difference[:, 1])
+    return _lengths(predicted[valid] - true[valid])
 
 
 def epe(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray) -> float:
@@ -45,14 +44,25 @@ def outliers(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray, *, px: 
 def fl(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray) -> float:
     """Percentage of pixels that are wrong by more than 3 px and more than 5 % of the true length."""
     errors = end_point_errors(predicted, true, valid)
-    lengths = np.hypot(*true[valid].astype(np.float64).T)
-    return 100 * ratio(((errors > FL_PX) & (errors > FL_PART * lengths)).sum(), len(errors))
+    wrong = errors > FL_PX
+    wrong[wrong] = errors[wrong] > FL_PART * _lengths(true[valid][wrong])
+    return 100 * ratio(wrong.sum(), len(errors))
 
 
 def speed_masks(true: np.ndarray, valid: np.ndarray) -> dict[str, np.ndarray]:
     """Return the valid pixels of each bin of SPEEDS_PX, (T, H, W) bool."""
-    lengths = np.hypot(true[..., 0], true[..., 1])
-    return {name: valid & (lengths >= low) & (lengths < high) for name, (low, high) in SPEEDS_PX.items()}
+    lengths = _lengths(true[valid])
+    masks = {}
+    for name, (low, high) in SPEEDS_PX.items():
+        masks[name] = np.zeros_like(valid)
+        masks[name][valid] = (lengths >= low) & (lengths < high)
+    return masks
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    """(N,) float64 lengths of (N, 2). Several times as fast as numpy.hypot, whose care for overflow is not needed."""
+    dx, dy = vectors[:, 0].astype(np.float64), vectors[:, 1].astype(np.float64)
+    return np.sqrt(dx * dx + dy * dy)
 
 
 def _outliers(px: int) -> Metric:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from openuni.benchmark.judge import JUDGES, judge
+from openuni.benchmark.judge import JUDGES, judge, person_sizes
 from openuni.benchmark.metrics.depth_alignment import ALIGNMENTS
 from openuni.benchmark.synth.render import maps_of
 from openuni.modality import Map
@@ -110,6 +110,14 @@ def test_parts_without_uv_are_scored_as_parts():
     scored = {one.metric: one for one in judge("densepose", Map(data=MAPS["densepose"].data), TRUTH)}
     assert scored["densepose.part_iou"].value == 1
     assert scored["densepose.uv_error"].value is None and scored["densepose.uv_error"].flags == ("no_uv",)
+
+
+def test_sizes_of_people_are_of_their_masks():
+    areas, boxes = person_sizes(TRUTH)
+    assert areas.tolist() == [[12.0]] * 4 and boxes.tolist() == [[[1.0, 1.0, 4.0, 5.0]]] * 4
+    assert np.array_equal(boxes, MAPS["skeleton"].arrays["boxes"])  # the same as the renderer's, found another way
+    away = replace(TRUTH, segmentation=np.zeros_like(TRUTH.segmentation))
+    assert not person_sizes(away)[0].any() and not person_sizes(away)[1].any()
 
 
 def test_a_map_of_another_size_is_refused():

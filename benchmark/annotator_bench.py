@@ -208,10 +208,10 @@ def bench_annotators(
         records.sort(key=lambda record: config.annotators.index((record.task, record.system)))
         write_records(folder.folder / RECORDS, records)
         folder.event("scored", clips=len(clips), records=len(records))
-    failed = [name for name, counts in statuses.items() if not any(key == "ok" or "absent" in key for key in counts)]
-    if failed:
-        reason = statuses[failed[0]].most_common(1)[0][0]
-        raise RunFailed(f"Annotator {failed[0][1]} failed on all {len(clips)} clips. First reason: {reason}.")
+    for (_, system), counts in statuses.items():
+        if not any(why == "ok" or why.startswith("absent") for why in counts):
+            reason = counts.most_common(1)[0][0]
+            raise RunFailed(f"Annotator {system} failed on all {len(clips)} clips. Commonest reason: {reason}.")
     return Benched(config.out.absolute(), len(clips), skipped, records, statuses)
 
 

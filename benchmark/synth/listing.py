@@ -77,8 +77,8 @@ def _scene(name: str, family: str) -> str:
 
 def _is_official(root: Path) -> bool:
     try:
-        return bool(json.loads((root / "run.json").read_text())["config"]["official"])
-    except FileNotFoundError:  # an imported folder
+        return bool(json.loads((root / "run.json").read_text()).get("config", {}).get("official", False))
+    except FileNotFoundError:  # clips that were copied without it
         return False
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise BadInput(f"{root / 'run.json'} cannot be read ({error}). Give a rendered folder.") from error

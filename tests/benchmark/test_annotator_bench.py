@@ -1,6 +1,9 @@
 """openuni bench --annotator: truth scores perfectly within storage, records are complete, a run resumes, mistakes."""
 
 import shutil
+import sys
+from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,7 +14,8 @@ from openuni.benchmark.records import read_records
 from openuni.cli.bench import print_benched
 from openuni.engine.local import LocalEngine
 from openuni.engine.monitor import Breaker
-from openuni.errors import BadInput, RunFailed
+from openuni.engine.stage import Stage
+from openuni.errors import BadInput, MissingWeights, RunFailed
 from openuni.table import ANNOTATORS, METRICS, load
 from tests.benchmark.rendered import CLIPS, FRAMES, render_tiny
 
@@ -124,8 +128,29 @@ def test_a_damaged_clip_is_a_counted_row(rendered, tmp_path):
     for name in names:
         (copy / "clips" / name / "rgb.mp4").write_bytes(b"no video")
         (copy / "clips" / name / "truth.npz").touch()
-    with pytest.raises(RunFailed, match="Annotator flow-dis failed on all 2 clips. First reason: drop: "):
+    with pytest.raises(RunFailed, match="Annotator flow-dis failed on all 2 clips. Commonest reason: drop: "):
         run(copy, tmp_path / "out3", parse_annotators(["flow=flow-dis"]))
+
+
+@dataclass(kw_only=True)
+class Weightless(Stage):
+    """An annotator whose weights are not there."""
+
+    name = "flow"
+    modality = "flow"
+    expert = "weightless"
+
+    def setup(self):
+        raise MissingWeights("raft.pth not found. Put it into weights/, or pass --weights DIR.")
+
+
+def test_an_annotator_without_its_weights_says_so_in_one_line(rendered, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "annotator_of_a_test", ModuleType("annotator_of_a_test"))
+    sys.modules["annotator_of_a_test"].Weightless = Weightless
+    monkeypatch.setitem(ANNOTATORS, "weightless", "annotator_of_a_test:Weightless")
+    with pytest.raises(BadInput, match="raft.pth not found") as caught:
+        run(rendered, tmp_path / "out", parse_annotators(["flow=weightless"]))
+    assert caught.value.exit_code == 2
 
 
 def test_other_data_into_the_same_folder_is_refused(benched, rendered, tmp_path):

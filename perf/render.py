@@ -69,7 +69,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=256, help="Side of the picture in px.")
     parser.add_argument("--frames", type=int, default=8, help="Frames of each scene.")
-    parser.add_argument("--scenes", type=int, nargs="+", default=[0, 4, 1, 5, 2, 11, 3, 9, 6, 7], help="Official scenes.")
+    parser.add_argument(
+        "--scenes", type=int, nargs="+", default=[0, 4, 1, 5, 2, 11, 3, 9, 6, 7], help="Official scenes."
+    )
     parser.add_argument("--blender", default=sys.executable, help="Python interpreter that can import bpy.")
     options = parser.parse_args()
     tier = make_tier("fast")

@@ -158,8 +158,12 @@ class Posed:
 
     def face_normals(self, face: np.ndarray) -> np.ndarray:
         """(N, 3) unit normals of the triangles themselves."""
-        corners = self.vertices[self.geometry.faces[face]]
-        return unit(cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+        return self._face_normals[face]
+
+    @cached_property
+    def _face_normals(self) -> np.ndarray:
+        a, b, c = (self.vertices[self.geometry.faces[:, corner]] for corner in range(3))
+        return unit(cross(b - a, c - a))
 
     @cached_property
     def _body_normals(self) -> list[np.ndarray]:

@@ -57,8 +57,11 @@ def sky_colour(sky: Sky, directions: np.ndarray) -> np.ndarray:
         cover = _cloud_cover(sky, directions[high])
         lit = 0.80 + 0.25 * np.clip(dot(directions[high], sun_direction(sky)), 0, 1)
         colour[high] += cover[:, None] * (WHITE * lit[:, None] - colour[high])
-    towards = np.clip(dot(directions, sun_direction(sky)), 0, 1)
-    colour += ((1 - 0.7 * sky.haze) * (0.25 * towards**24 + 0.5 * towards**200 + 6 * towards**6000))[:, None] * SUN
+    towards = dot(directions, sun_direction(sky))
+    near = np.flatnonzero(towards > 0.6)  # elsewhere the glow is below a thousandth of a level
+    glow = np.minimum(towards[near], 1)
+    glow = 0.25 * glow**24 + 0.5 * glow**200 + 6 * glow**6000
+    colour[near] += ((1 - 0.7 * sky.haze) * glow)[:, None] * SUN
     return colour.astype(np.float32)
 
 

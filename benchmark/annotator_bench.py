@@ -19,6 +19,7 @@ from openuni.benchmark.synth.listing import list_rendered
 from openuni.benchmark.timed import CPU_S, Timed
 from openuni.clip import Clip, make_clip_id
 from openuni.config import Settings, configured, refuse_unknown_parts
+from openuni.engine.atomic import sha256_of
 from openuni.engine.job import Job
 from openuni.engine.ledger import read_ledger
 from openuni.engine.monitor import Breaker
@@ -258,7 +259,7 @@ def _clips(data: Path, skipped: Counter[str]) -> Iterator[Clip]:
             continue
         name = str(facts["clip"])
         yield Clip(
-            clip_id=make_clip_id(SOURCE, name, content=str(facts["truth_sha256"])),
+            clip_id=make_clip_id(SOURCE, name, content=f"{sha256_of(data / facts['path'])} {facts['truth_sha256']}"),
             source=SOURCE,
             source_key=name,
             source_video=str(facts["scene"]),

@@ -32,7 +32,7 @@ class Scored(NamedTuple):
     value: float | None
     """None: undefined."""
     valid: int
-    """How many pixels, instances, people or joints' owners the value is over."""
+    """How many pixels, instances, people or (person, frame) pairs the value is over."""
     flags: tuple[str, ...] = ()
     """What to know of it: inverted, constant, unusable:N, no_scale, nothing_to_score."""
 
@@ -74,7 +74,6 @@ def _depth(predicted: Map, truth: Truth) -> Iterator[Scored]:
     mask = depth_mask(truth.depth, ~truth.refractive)
     own = mask & _own_valid(predicted, mask)
     yield _coverage("depth", own, mask)
-    # The point is seen again and is scored in both frames: flicker looks at t + 1 itself.
     visible = truth.flow_valid & ~truth.occluded
     for name, alignment in ALIGNMENTS.items():
         for suffix, where in (("", mask), (OWN_VALID, own)):
@@ -82,20 +81,8 @@ def _depth(predicted: Map, truth: Truth) -> Iterator[Scored]:
             protocol = name + suffix
             for metric in DEPTH_METRICS:
                 yield _depth_score(metric, protocol, found, truth, pooled=alignment.pooled)
-            if found is None or name != "disp-ls":  # flicker does not depend on a scale, hardly on a shift
-                continue
-            count = int((found.valid & visible).sum())
-            yield _score(
-                "depth.flicker",
-                protocol,
-                count,
-                found.flags,
-                found.depth,
-                truth.depth,
-                found.valid,
-                truth.flow,
-                visible,
-            )
+            if name == "disp-ls":  # the primary protocol; a scale alone would change nothing
+                yield _flicker(protocol, found, truth, visible)
 
 
 def _depth_score(metric: str, protocol: str, found: Aligned | None, truth: Truth, *, pooled: bool) -> Scored:
@@ -104,6 +91,14 @@ def _depth_score(metric: str, protocol: str, found: Aligned | None, truth: Truth
         return Scored(name, protocol, None, 0, ("no_scale" if protocol.startswith("metric") else "nothing_to_score",))
     count = int(found.valid.sum())
     return _score(name, protocol, count, found.flags, found.depth, truth.depth, found.valid, pooled=pooled)
+
+
+def _flicker(protocol: str, found: Aligned | None, truth: Truth, visible: np.ndarray) -> Scored:
+    if found is None:
+        return Scored("depth.flicker", protocol, None, 0, ("nothing_to_score",))
+    count = int((found.valid & visible).sum())
+    arrays = found.depth, truth.depth, found.valid, truth.flow, visible
+    return _score("depth.flicker", protocol, count, found.flags, *arrays)
 
 
 def _flow(predicted: Map, truth: Truth) -> Iterator[Scored]:

@@ -5,6 +5,7 @@ sum over t |P and G| / sum over t |P or G| (YouTube-VIS, arXiv 1905.04804). Esti
 Hungarian matching on it. Masks have no scores, so average precision is precision times recall at each threshold.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ def overlaps(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None =
     pairs = np.bincount(g.astype(np.int64) * columns + p, minlength=columns * (int(g.max(initial=0)) + 1)).reshape(
         -1, columns
     )
-    true_ids, predicted_ids = np.flatnonzero(pairs.sum(1))[:], np.flatnonzero(pairs.sum(0))
+    true_ids, predicted_ids = np.flatnonzero(pairs.sum(1)), np.flatnonzero(pairs.sum(0))
     true_ids, predicted_ids = true_ids[true_ids > 0], predicted_ids[predicted_ids > 0]
     both = pairs[np.ix_(true_ids, predicted_ids)]
     either = pairs.sum(1)[true_ids][:, None] + pairs.sum(0)[predicted_ids][None] - both
@@ -106,50 +107,54 @@ def average_precision(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray
     return float(np.mean(found / max(iou.shape[1], 1) * found / iou.shape[0]))
 
 
-def region_and_boundary(
-    predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = None
-) -> tuple[float, float]:
-    """J and F of DAVIS: region IoU and boundary F, mean over frames, then over true instances.
+def region_j(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = None) -> float:
+    """J of DAVIS: IoU of a frame's masks, mean over frames, then over true instances.
 
     Instances are matched once for the clip by tube IoU (DAVIS unsupervised matches by J and F; one without a match
     has an empty estimate). A frame where both are empty counts 1, as in DAVIS.
 
+    Args:
+        predicted: (T, H, W) unsigned ids, 0 is background.
+        true: same shape.
+        valid: (T, H, W) bool; other pixels do not count. None: all.
+
     Returns:
-        J and F, 1 is perfect. NaN without a true instance.
+        1 is perfect. NaN without a true instance.
 
     Source: Perazzi et al., CVPR 2016; Pont-Tuset et al. (arXiv 1704.00675).
     """
-    found = overlaps(predicted, true, valid)
-    pairs = dict(zip(*match(found.iou), strict=True))
-    regions, boundaries = [], []
-    for row, one in enumerate(found.true_ids):
-        mine = true == one
-        theirs = predicted == found.predicted_ids[pairs[row]] if row in pairs else np.zeros_like(mine)
-        regions.append(np.mean([_frame_iou(*pair) for pair in zip(*_inside(theirs, mine, valid), strict=True)]))
-        seen = np.ones_like(mine) if valid is None else valid
-        boundaries.append(np.mean([boundary_f(*frame) for frame in zip(theirs, mine, seen, strict=True)]))
-    if not regions:
-        return float("nan"), float("nan")
-    return float(np.mean(regions)), float(np.mean(boundaries))
-
-
-def region_j(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = None) -> float:
-    """Return J of `region_and_boundary`."""
-    return region_and_boundary(predicted, true, valid)[0]
+    return _mean_over_instances(_frame_iou, predicted, true, valid)
 
 
 def boundary_f_mean(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = None) -> float:
-    """Return F of `region_and_boundary`."""
-    return region_and_boundary(predicted, true, valid)[1]
+    """F of DAVIS: F of a frame's outlines (see `boundary_f`), mean over frames, then over true instances.
+
+    Matching, empty frames, arguments and source as for `region_j`.
+    """
+    return _mean_over_instances(boundary_f, predicted, true, valid)
 
 
-def _inside(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    return (predicted, true) if valid is None else (predicted & valid, true & valid)
+def _mean_over_instances(
+    score: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
+    predicted: np.ndarray,
+    true: np.ndarray,
+    valid: np.ndarray | None,
+) -> float:
+    """Mean of a frame's score of (H, W) estimate, truth and valid pixels."""
+    found = overlaps(predicted, true, valid)
+    pairs = dict(zip(*match(found.iou), strict=True))
+    seen = np.ones(true.shape, bool) if valid is None else valid
+    means = []
+    for row, one in enumerate(found.true_ids):
+        mine = true == one
+        theirs = predicted == found.predicted_ids[pairs[row]] if row in pairs else np.zeros_like(mine)
+        means.append(np.mean([score(*frame) for frame in zip(theirs, mine, seen, strict=True)]))
+    return float(np.mean(means)) if means else float("nan")
 
 
-def _frame_iou(predicted: np.ndarray, true: np.ndarray) -> float:
-    either = (predicted | true).sum()
-    return float((predicted & true).sum() / either) if either else 1.0
+def _frame_iou(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray) -> float:
+    either = ((predicted | true) & valid).sum()
+    return float((predicted & true & valid).sum() / either) if either else 1.0
 
 
 TUBES = "Hungarian on tube IoU, once per clip; mean over true instances"

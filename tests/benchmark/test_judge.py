@@ -90,6 +90,14 @@ def test_a_person_that_is_not_found_costs():
     assert set(values("skeleton", nobody).values()) == {0.0}
 
 
+def test_a_depth_map_without_a_valid_pixel_of_its_own_has_the_same_rows_without_values():
+    none = replace(MAPS["depth"], valid=np.zeros_like(MAPS["depth"].valid))
+    scored = judge("depth", none, TRUTH)
+    assert [one[:2] for one in scored] == [one[:2] for one in judge("depth", MAPS["depth"], TRUTH)]
+    assert {one.value for one in scored if one.protocol.endswith("-own-valid") and one.flags} == {None}
+    assert {one.value for one in scored if one.metric == "depth.coverage"} == {0}
+
+
 def test_whole_body_joints_are_scored_by_their_first_seventeen():
     data = np.concatenate([MAPS["skeleton"].data, np.ones((4, 1, 116, 3), np.float32)], axis=2)
     assert values("skeleton", replace(MAPS["skeleton"], data=data))["skeleton.oks", "frame"] == pytest.approx(1)

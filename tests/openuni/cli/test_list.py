@@ -87,9 +87,8 @@ def test_every_row_of_the_real_tables_can_be_listed(kind):
     names, _ = module.KINDS[kind]
     rows = module.rows(kind)
     first = [next(iter(row.values())) for row in rows]
-    assert {one if one in names else one.partition(".")[0] for one in first} == set(
-        names
-    )  # scores begin with the filter
+    # A score begins with its filter's or check's name.
+    assert {one if one in names else one.partition(".")[0] for one in first} == set(names)
     assert len({tuple(row) for row in rows}) == 1  # one set of keys
     assert all(isinstance(value, str) for row in rows for value in row.values())
     what_must_be_said = {"what_it_is", "meaning", "unit", "licence", "prompts", "members"}

@@ -44,7 +44,7 @@ BASIC = Preset(
         "frozen.longest_s <= 2.5",  # half of the 81 frames at 16 fps that are annotated; the clips at hand have 0
         # Fewer than about 4 new pictures a second; a cartoon on twos has 0.56, a screen recording 0.64.
         "missing(frozen.duplicate_fraction) or frozen.duplicate_fraction <= 0.85",
-        "container.max_gap_s <= 0.5",  # eight frames of 16 fps missing: motion jumps; the clips at hand have at most 0.2
+        "container.max_gap_s <= 0.5",  # eight frames of 16 fps missing, motion jumps; clips at hand: at most 0.2
         "luminance.contrast >= 20",  # fog, blank and black screens; real clips 158 to 235, five times darker still 32
         "luminance.flicker <= 10",  # strobes; the clips at hand have at most 1.5, a torch in the dark
         # 1.85:1 film in 16:9 covers 3.9 %, 2:1 already 11 %; nothing crops bars later, so trainers would learn them.

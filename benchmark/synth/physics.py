@@ -132,7 +132,7 @@ def _geom(number: int, thing: Thing, assets: list[str]) -> tuple[str, str, np.nd
     if thing.kind in ("tumbler", "water"):  # outside they are cylinders standing on z = 0
         return "cylinder", f'size="{size[0]:.6f} {size[1] / 2:.6f}"', np.array([0, 0, size[1] / 2])
     if thing.kind == "rock":
-        # The geom of a mesh is its convex hull, moved to its centre of mass: fit it back with the mesh's own origin.
+        # MuJoCo lets the convex hull collide, and keeps the mesh's own origin as the body's.
         vertices = mesh_of(thing.kind, thing.size, thing.seed).vertices
         assets.append(f'<mesh name="m{number}" vertex="{_text(vertices.ravel())}"/>')
         return "mesh", f'mesh="m{number}"', offset

@@ -1,4 +1,4 @@
-"""Command line: openuni build | funnel | show | unibench | bench | list | doctor | demo, one file each."""
+"""Command line of openuni: its commands, each a file of this folder, and how they end."""
 
 import errno
 import logging

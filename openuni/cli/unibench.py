@@ -97,11 +97,13 @@ def show(
     found = find_clip(clip, name)
     read = read_clip(found)
     times_s = [number / read.fps for number in range(len(read.rgb))]
+    maps = read.maps()
     sample = Sample(
         key=read.name,
         caption=read.caption,
         rgb=Map(data=read.rgb, facts={"times_s": times_s, "fps": read.fps}),
-        maps=read.maps(),
+        maps=maps,
+        absent={modality: "not in this clip's truth" for modality in SHOWN if modality not in maps},
     )
     picture = (out or found) / f"{read.name}.panel.png"
     buffer = io.BytesIO()

@@ -21,7 +21,7 @@ MAX_FLOW_PX = 2047.0  # what the flow codec stores; a point that passes close by
 
 
 class MissingTruth(Absent):
-    """An array that this clip's truth does not have was read. A stage that scores it is then absent, with the reason."""
+    """An array was read that this clip's truth does not have. A stage that scores it is then absent."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"truth_has_no_{name}")

@@ -180,11 +180,8 @@ def _check_shapes(name: str, raw: Raw) -> None:
     if raw.depth is None and raw.flow is None and raw.segmentation is None:
         raise BadInput(f"{name}: there is no truth beside the frames: neither depth nor flow nor masks.")
     for kind, array in pictures.items():
-        if array is not None and array.shape[:3] != (frames, height, width):
-            raise BadInput(
-                f"{name}: RGB has {frames} frames of {width}x{height}, {kind} {array.shape[0]} of "
-                f"{array.shape[2]}x{array.shape[1]}. They must be rendered at one size."
-            )
+        if array is not None:
+            fitting(f"{name}: {kind}", array, raw.rgb)
     for kind, array in (("intrinsics", raw.intrinsics), ("poses", raw.poses)):
         if array is not None and not (len(array) == frames and np.isfinite(array).all()):
             raise BadInput(f"{name}: {kind} must be finite, one for each of {frames} frames.")
@@ -261,6 +258,23 @@ def stacked(read: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> np.nda
             raise BadInput(f"{path} is {sides(array)}, {paths[0].name} is {sides(arrays[0])}: sizes must not change.")
         arrays.append(array)
     return np.stack(arrays)
+
+
+def with_last(array: np.ndarray, value: float) -> np.ndarray:
+    """Put a frame of one value behind what there is of all frames but the last."""
+    return np.concatenate([array, np.full((1, *array.shape[1:]), value, array.dtype)])
+
+
+def fitting(kind: str, array: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """Return the array.
+
+    Raises:
+        BadInput: it has not the frames' number or size.
+    """
+    if array.shape[:3] != rgb.shape[:3]:
+        given, wanted = (f"{len(one)} frames of {one.shape[2]}x{one.shape[1]}" for one in (array, rgb))
+        raise BadInput(f"{kind} has {given}, RGB {wanted}: there must be as many, of one size.")
+    return array
 
 
 def sides(array: np.ndarray) -> str:

@@ -60,10 +60,11 @@ def read_png16(path: Path) -> np.ndarray:
     import cv2
 
     with reading(path):
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-        found = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+        content = path.read_bytes()
+        whole = content[-8:-4] == b"IEND"  # OpenCV gives zeros for the rows that a cut file lacks
+        found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if whole else None
         if found is None or found.dtype != np.uint16 or found.ndim != 3 or found.shape[2] != 3:
-            raise ValueError("expected a PNG of 3 channels of 16 bits")
+            raise ValueError("expected a whole PNG of 3 channels of 16 bits")
         return np.ascontiguousarray(found[..., ::-1])
 
 

@@ -28,7 +28,7 @@ from openuni.benchmark.importers.formats import read_float_tiff, read_json, read
 from openuni.errors import BadInput
 
 TOP_CODE = 65535
-BACKGROUND = 1e9  # ours: Kubric writes 1e10 for what no ray meets; a planar conversion may lower it by half
+BACKGROUND = 1e9  # ours: a tenth of what Kubric writes where no ray meets anything, 1e10 and more
 LOOK = np.diag([1.0, -1, -1])
 """Blender's camera axes -> x right, y down, z forward."""
 
@@ -50,8 +50,8 @@ class Kubric(Importer):
                 name = clip_name(*where.parts) if where.parts else clip_name(folder.resolve().name)
                 found.append(Scene(name, where.as_posix(), consecutive(files, str(folder))))
         if not found:
-            raise BadInput(f"{self.root} has no Kubric scene: no folder with metadata.json and rgba_*.png. Give Kubric's "
-                           "output with --root.")  # fmt: skip
+            raise BadInput(f"{self.root} has no Kubric scene: no folder with metadata.json and rgba_*.png. Give "
+                           "Kubric's output with --root.")  # fmt: skip
         return found
 
     def read(self, scene: Scene, numbers: Sequence[int]) -> Raw:

@@ -5,7 +5,7 @@ and cameras. Flow is forward and ends one frame early; .flo, .dpt and .cam begin
 where the point is not seen in the next frame, "invalid" where flow must not be trusted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,8 +18,10 @@ from openuni.benchmark.importers.base import (
     Scene,
     clip_name,
     consecutive,
+    fitting,
     numbered_files,
     stacked,
+    with_last,
 )
 from openuni.benchmark.importers.formats import read_cam, read_dpt, read_flo, read_mask, read_picture
 from openuni.errors import BadInput, UnknownName
@@ -80,13 +82,13 @@ class Sintel(Importer):
 
         raw = Raw(rgb=stacked(read_picture, paths(self.rgb, ".png")))
         moving = numbers[:-1]  # of the last frame no flow is used, and of a scene's last there is none
-        if there("flow"):
-            raw.flow = padded(read_flo, paths("flow", ".flo", moving), raw.rgb, np.nan)
+        if there("flow") and moving:
+            raw.flow = fitting("flow", with_last(stacked(read_flo, paths("flow", ".flo", moving)), np.nan), raw.rgb)
             if there("invalid"):
-                invalid = stacked(read_mask, paths("invalid", ".png"))
-                raw.flow = np.where(same_size(invalid, raw.rgb, "invalid")[..., None] > 0, np.nan, raw.flow)
+                invalid = fitting("invalid", stacked(read_mask, paths("invalid", ".png")), raw.rgb)
+                raw.flow = np.where(invalid[..., None] > 0, np.nan, raw.flow)
             if there("occlusions"):
-                raw.occluded = padded(read_mask, paths("occlusions", ".png", moving), raw.rgb, 255) > 0
+                raw.occluded = with_last(stacked(read_mask, paths("occlusions", ".png", moving)), 255) > 0
         if there("depth"):
             raw.depth = stacked(read_dpt, paths("depth", ".dpt"))
             if self.sky_from_m is not None:
@@ -96,24 +98,3 @@ class Sintel(Importer):
             raw.intrinsics = np.stack([camera[0] for camera in cameras])
             raw.poses = np.stack([camera[1] for camera in cameras])
         return raw
-
-
-def padded(read: Callable[[Path], np.ndarray], paths: Sequence[Path], rgb: np.ndarray, last: float) -> np.ndarray:
-    """Read what there is for all frames but the last, which gets one value."""
-    shape = rgb.shape[1:3]
-    found = stacked(read, paths) if paths else None
-    if found is None:
-        return np.full((1, *shape, 2), last) if read is read_flo else np.full((1, *shape), last)
-    return np.concatenate([found, np.full((1, *found.shape[1:]), last, found.dtype)])
-
-
-def same_size(array: np.ndarray, rgb: np.ndarray, kind: str) -> np.ndarray:
-    """Return the array.
-
-    Raises:
-        BadInput: its pictures have not the size of the frames.
-    """
-    if array.shape[:3] != rgb.shape[:3]:
-        given, wanted = (f"{one.shape[2]}x{one.shape[1]}" for one in (array, rgb))
-        raise BadInput(f"{kind} is {given}, RGB {wanted}: they must have one size.")
-    return array

@@ -6,6 +6,7 @@ thing that moves, 10 hidden by the scene itself, 100 out of the picture. Poses a
 qw", in NED axes: x forward, y right, z down, of the camera and of the world alike.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +54,7 @@ class TartanAir(Importer):
             if files:
                 where = folder.relative_to(self.root)
                 # Zip files hold ENV/ENV/Easy/P000: one ENV is enough in a name.
-                parts = [
-                    part for part, before in zip(where.parts, (None, *where.parts), strict=False) if part != before
-                ]
-                name = clip_name(*parts) if parts else clip_name(folder.resolve().name)
+                name = clip_name(*(part for part, _ in itertools.groupby(where.parts or (folder.resolve().name,))))
                 found.append(Scene(name, where.as_posix(), consecutive(files, str(folder / "image_left"))))
         if not found:
             raise BadInput(f"{self.root} has no trajectory: no image_left/*_left.png below it. Give TartanAir's folder "

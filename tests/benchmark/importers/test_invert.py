@@ -6,6 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openuni.benchmark.importers.invert import forward_of
+from openuni.benchmark.synth.families import make_scene
+from openuni.benchmark.synth.geometry import Geometry
+from openuni.benchmark.synth.truth import frame_truth
 
 SIZE = (24, 32)
 
@@ -80,3 +83,21 @@ def test_unknown_motion_and_depth_stay_unknown():
     found = forward_of(motion, depth, plane())
     assert not found.known[3, 3] and not found.known[5, 5]
     assert found.known.sum() == SIZE[0] * SIZE[1] - 2
+
+
+def test_the_renderers_own_flow_comes_back_from_its_motion_in_reverse():
+    """Backward motion of t + 1 is the flow from t + 1 to t, turned round; both are exact, by rays of their own."""
+    scene = make_scene("one_person", seed=3, number=1, num_frames=6)
+    geometry = Geometry(scene)
+    (posed, camera), (later, later_camera) = ((geometry.at(t), scene.camera(t, 96, 96)) for t in (4, 5))
+    forward = frame_truth(posed, camera, later, later_camera).arrays
+    back = frame_truth(later, later_camera, posed, camera).arrays
+    motion = np.where(back["flow_valid"][..., None], -back["flow"], np.nan)
+    found = forward_of(motion, forward["depth"], back["depth"])
+    seen = forward["flow_valid"] & ~forward["occluded"]
+    error = np.linalg.norm(found.flow - forward["flow"], axis=-1)
+    # Measured on five scenes of 128 px: 94 to 97 % are found, 99.9 % of them within 0.2 px; the rest are edges, where
+    # four neighbours lie on two surfaces. Of what is hidden, 0 to 1.6 % pass for seen, where hidden by what is near.
+    assert (found.known & seen).sum() > 0.9 * seen.sum()
+    assert np.percentile(error[found.known & seen], 99) < 0.1
+    assert (found.known & ~seen).sum() < 0.04 * (~seen).sum()

@@ -83,7 +83,7 @@ class Unreal(Importer):
     fov: float | None = None
     """Horizontal field of view, degrees. With it, intrinsics are written."""
     sky_from_m: float | None = None
-    """Depth from which on it is sky, metres. None: what half cannot hold, 65504 in the file's unit; 10 km in float."""
+    """Depth from which on it is sky, metres. None: 65504 in the file's unit, the largest half; in float also 10 km."""
     motion_direction: str = "backward"
     """backward: the motion that led to this frame, Unreal's. forward: the motion to the next frame."""
     motion_encoding: str = "mrq"
@@ -203,10 +203,12 @@ class Unreal(Importer):
     def _sky(self, depth: np.ndarray, precision: str) -> np.ndarray:
         """Set sky to inf. depth: (H, W) in the file's unit."""
         if self.sky_from_m is not None:
-            threshold = self.sky_from_m / UNITS_M[self.unit]
-        else:
-            threshold = HALF_SKY if precision == "float16" else FLOAT_SKY_M / UNITS_M[self.unit]
-        return np.where(depth >= threshold, np.inf, depth)
+            sky = depth >= self.sky_from_m / UNITS_M[self.unit]
+        elif precision == "float16":
+            sky = depth >= HALF_SKY
+        else:  # a material of half bits may have been written to a float file, then sky is exactly the largest half
+            sky = (depth >= FLOAT_SKY_M / UNITS_M[self.unit]) | (depth == HALF_SKY)
+        return np.where(sky, np.inf, depth)
 
     def _metres(self, depth: np.ndarray, intrinsics: np.ndarray | None) -> np.ndarray:
         metres = depth * UNITS_M[self.unit]

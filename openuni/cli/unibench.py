@@ -195,7 +195,7 @@ def import_ue(
     sky_from_m: Annotated[
         float | None,
         typer.Option(
-            help="Depth in metres from which on it is sky. [default: 65504 units in half, 10 km in float]",
+            help="Depth in metres from which on it is sky. [default: 65504 units, half's largest; 10 km in float]",
             show_default=False,
         ),
     ] = None,

@@ -139,7 +139,8 @@ def test_distance_along_the_ray_becomes_planar_depth(tmp_path):
 @pytest.mark.parametrize(
     ("dtype", "options", "far", "is_sky"),
     [
-        (np.float16, {}, 65504, True), (np.float16, {}, 65472, False), (np.float32, {}, 65504, False),
+        (np.float16, {}, 65504, True), (np.float16, {}, 65472, False), (np.float32, {}, 65504, True),
+        (np.float32, {}, 65505, False),
         (np.float32, {}, 1e6, True), (np.float32, {}, np.inf, True), (np.float32, {"sky_from_m": 50.0}, 5000, True),
         (np.float32, {"unit": "m"}, 9999, False), (np.float32, {"unit": "m"}, 10_000, True),
     ],

@@ -120,6 +120,15 @@ TIERS = {
 }
 """Ways to draw RGB for rendered scenes; truth is the same under all of them."""
 
+IMPORTERS = {
+    "ue": "openuni.benchmark.importers.ue:Unreal",
+    "sintel": "openuni.benchmark.importers.sintel:Sintel",
+    "spring": "openuni.benchmark.importers.spring:Spring",
+    "tartanair": "openuni.benchmark.importers.tartanair:TartanAir",
+    "kubric": "openuni.benchmark.importers.kubric:Kubric",
+}
+"""Readers of others' renders and datasets, for `openuni unibench import`."""
+
 
 def load(kind: str, table: dict[str, str], name: str) -> Any:
     """Import and return the object that stands under `name`.

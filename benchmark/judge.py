@@ -53,7 +53,7 @@ def judge(modality: str, predicted: Map, truth: Truth) -> list[Scored]:
     Raises:
         ValueError: the map does not belong to the truth.
     """
-    size = truth.depth.shape
+    size = truth.size
     given = predicted.data.shape[:1] if modality == "skeleton" else predicted.data.shape[:3]
     if given != size[: len(given)]:
         raise ValueError(f"{modality} has shape {predicted.data.shape}, the truth {size}")
@@ -71,10 +71,10 @@ def _score(
 
 def _depth(predicted: Map, truth: Truth) -> Iterator[Scored]:
     """Every alignment, over all scored pixels and over those that the annotator calls valid; sky is left out."""
-    mask = depth_mask(truth.depth, ~truth.refractive)
+    mask = depth_mask(truth.depth, _clear(truth))
     own = mask & _own_valid(predicted, mask)
     yield _coverage("depth", own, mask)
-    visible = truth.flow_valid & ~truth.occluded
+    visible = truth.flow_valid & ~truth.occluded if truth.has("flow", "occluded") else None
     for name, alignment in ALIGNMENTS.items():
         for suffix, where in (("", mask), (OWN_VALID, own)):
             found = align(name, predicted.data, str(predicted.facts["kind"]), truth.depth, where)
@@ -93,8 +93,8 @@ def _depth_score(metric: str, protocol: str, found: Aligned | None, truth: Truth
     return _score(name, protocol, count, found.flags, found.depth, truth.depth, found.valid, pooled=pooled)
 
 
-def _flicker(protocol: str, found: Aligned | None, truth: Truth, visible: np.ndarray) -> Scored:
-    if found is None:
+def _flicker(protocol: str, found: Aligned | None, truth: Truth, visible: np.ndarray | None) -> Scored:
+    if found is None or visible is None:
         return Scored("depth.flicker", protocol, None, 0, ("nothing_to_score",))
     count = int((found.valid & visible).sum())
     arrays = found.depth, truth.depth, found.valid, truth.flow, visible
@@ -103,13 +103,15 @@ def _flicker(protocol: str, found: Aligned | None, truth: Truth, visible: np.nda
 
 def _flow(predicted: Map, truth: Truth) -> Iterator[Scored]:
     """All pixels with a true flow; those seen again (noc) and not (occ); by speed; those the annotator calls valid."""
-    mask = truth.flow_valid & ~truth.refractive
+    mask = truth.flow_valid & _clear(truth)
     number = np.isfinite(predicted.data).all(axis=-1)
     flags = (f"unusable:{int((mask & ~number).sum())}",) if (mask & ~number).any() else ()
     own = mask & _own_valid(predicted, mask)
     yield _coverage("flow", own, mask)
     usable = mask & number
-    scopes = {"all": usable, "noc": usable & ~truth.occluded, "occ": usable & truth.occluded, "all" + OWN_VALID: own}
+    # Where occlusion is not known, neither noc nor occ has a pixel.
+    noc, occ = (~truth.occluded, truth.occluded) if truth.has("occluded") else (False, False)
+    scopes = {"all": usable, "noc": usable & noc, "occ": usable & occ, "all" + OWN_VALID: own}
     for protocol, where in (scopes | speed_masks(truth.flow, usable)).items():
         # By speed only the error itself, as Sintel gives it.
         for metric in FLOW_METRICS if protocol in scopes else ("epe",):
@@ -118,7 +120,7 @@ def _flow(predicted: Map, truth: Truth) -> Iterator[Scored]:
 
 
 def _segmentation(predicted: Map, truth: Truth) -> Iterator[Scored]:
-    clear = ~truth.refractive
+    clear = _clear(truth)
     instances = len(np.unique(truth.segmentation[clear & (truth.segmentation > 0)]))
     for metric in ("miou", "miou_by_frame", "foreground_iou", "ap", "j", "f"):
         yield _score(f"segmentation.{metric}", "clip", instances, (), predicted.data, truth.segmentation, clear)
@@ -138,7 +140,7 @@ def _skeleton(predicted: Map, truth: Truth) -> Iterator[Scored]:
 
 
 def _densepose(predicted: Map, truth: Truth) -> Iterator[Scored]:
-    clear = ~truth.refractive
+    clear = _clear(truth)
     count = int((clear & (truth.densepose > 0)).sum())
     for metric in ("part_iou", "part_accuracy", "person_iou"):
         yield _score(f"densepose.{metric}", "clip", count, (), predicted.data, truth.densepose, clear)
@@ -164,6 +166,11 @@ def person_sizes(truth: Truth) -> tuple[np.ndarray, np.ndarray]:
         end = np.stack([width - columns[:, ::-1].argmax(1), height - rows[:, ::-1].argmax(1)], axis=1)
         boxes[:, number] = np.where(areas[:, number, None] > 0, np.concatenate([first, end], axis=1), 0)
     return areas, boxes
+
+
+def _clear(truth: Truth) -> np.ndarray:
+    """(T, H, W) bool: no glass or water, as far as the truth knows."""
+    return ~truth.refractive if truth.has("refractive") else np.ones(truth.size, bool)
 
 
 def _own_valid(predicted: Map, mask: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ class _TruthStage(Stage):
     """One modality of the truth.
 
     Raises:
-        Absent: `no_truth`, `not_the_rendered_frames`.
+        Absent: `no_truth`, `not_the_rendered_frames`; `truth_has_no_...`, an imported clip's source does not tell it.
     """
 
     licence: ClassVar[str] = LICENCE
@@ -44,7 +44,10 @@ class _TruthStage(Stage):
 
     def _map(self, truth: Truth) -> Map:
         assert self.modality is not None
-        return maps_of(truth)[self.modality]
+        maps = maps_of(truth)
+        if self.modality not in maps:
+            raise Absent(f"truth_has_no_{self.modality}")
+        return maps[self.modality]
 
 
 @dataclass(kw_only=True)

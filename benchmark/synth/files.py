@@ -200,7 +200,7 @@ def _wanted(folder: Path, about: dict[str, Any]) -> list[str]:
     names = about.get("arrays", list(_SHAPES))
     known = isinstance(names, list) and set(map(str, names)) <= set(_SHAPES)
     if not (known and names and all(len({one in names for one in pair}) == 1 for pair in _TOGETHER)):
-        raise BadInput(f"{folder / 'clip.json'}: \"arrays\" names no truth that can be read. Import the clip again.")
+        raise BadInput(f'{folder / "clip.json"}: "arrays" names no truth that can be read. Import the clip again.')
     return [name for name in _SHAPES if name in names]
 
 

@@ -16,6 +16,8 @@ from openuni.frames import Frames
 
 TRUTH = "truth.npz"
 ABOUT = "clip.json"
+PICTURES = ("depth", "flow", "flow_valid", "occluded", "segmentation", "densepose", "uv", "refractive")
+"""Arrays of one value, or two, for every pixel."""
 TIME_SLACK_FRAMES = 0.05  # ours: mp4 holds times to 0.5 us, a frame lasts tens of milliseconds
 
 
@@ -38,7 +40,7 @@ def truth_of(path: Path, frames: Frames) -> Truth:
         raise Absent("no_truth")
     truth = read_truth(folder)
     fps = float(json.loads((folder / ABOUT).read_text())["fps"])
-    numbers = frame_numbers(frames.times_s, fps, len(truth.depth))
+    numbers = frame_numbers(frames.times_s, fps, truth.size[0])
     if numbers is None:
         raise Absent("not_the_rendered_frames")
     return resample(truth, numbers, height=frames.rgb.shape[1], width=frames.rgb.shape[2])
@@ -65,7 +67,7 @@ def resample(truth: Truth, numbers: np.ndarray, *, height: int, width: int) -> T
         Truth of K frames. The flow of a frame whose successor is not the next one is not valid, the last one's too,
         and such frames are occluded altogether. Poses stay, intrinsics are scaled.
     """
-    total, true_height, true_width = truth.depth.shape
+    total, true_height, true_width = truth.size
     if np.array_equal(numbers, np.arange(total)) and (height, width) == (true_height, true_width):
         return truth  # its arrays may be large, so they are not copied
     scale = np.array([width / true_width, height / true_height])
@@ -79,29 +81,24 @@ def resample(truth: Truth, numbers: np.ndarray, *, height: int, width: int) -> T
         return taken
 
     next_kept = np.append(np.diff(numbers) == 1, False)[:, None, None]
-    flow_valid = picture(truth.flow_valid) & next_kept
-    keypoints, intrinsics = truth.keypoints[numbers].copy(), truth.intrinsics[numbers].copy()
     # Whole numbers are pixel centres, so the picture's edge lies at -0.5: x -> scale x + (scale - 1) / 2.
     shift = (scale - 1) / 2
-    labelled = keypoints[..., 2:] > 0
-    keypoints[..., :2] = np.where(labelled, keypoints[..., :2] * scale + shift, 0)
-    intrinsics[:, :2] *= scale[:, None]
-    intrinsics[:, :2, 2] += shift
-    return Truth(
-        depth=picture(truth.depth),
-        flow=np.where(flow_valid[..., None], picture(truth.flow) * scale.astype(np.float32), np.float32(0)),
-        flow_valid=flow_valid,
-        occluded=picture(truth.occluded) | ~next_kept,
-        segmentation=picture(truth.segmentation),
-        keypoints=keypoints,
-        densepose=picture(truth.densepose),
-        uv=picture(truth.uv),
-        refractive=picture(truth.refractive),
-        intrinsics=intrinsics,
-        poses=truth.poses[numbers],
-        person_ids=truth.person_ids,
-        behind_glass=truth.behind_glass,
-    )
+    arrays: dict[str, np.ndarray] = {}
+    for name, array in truth.arrays().items():  # an imported clip lacks some
+        arrays[name] = picture(array) if name in PICTURES else array[numbers] if name != "person_ids" else array
+    if truth.has("flow"):
+        arrays["flow_valid"] &= next_kept
+        scaled = arrays["flow"] * scale.astype(np.float32)
+        arrays["flow"] = np.where(arrays["flow_valid"][..., None], scaled, np.float32(0))
+    if truth.has("occluded"):
+        arrays["occluded"] |= ~next_kept
+    if truth.has("keypoints"):
+        labelled = arrays["keypoints"][..., 2:] > 0
+        arrays["keypoints"][..., :2] = np.where(labelled, arrays["keypoints"][..., :2] * scale + shift, 0)
+    if truth.has("intrinsics"):
+        arrays["intrinsics"][:, :2] *= scale[:, None]
+        arrays["intrinsics"][:, :2, 2] += shift
+    return Truth(**arrays, behind_glass=truth.behind_glass)
 
 
 def frames_left_out(truth: Truth) -> bool:

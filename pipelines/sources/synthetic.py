@@ -12,10 +12,11 @@ from openuni.clip import Clip, make_clip_id
 from openuni.errors import BadInput
 from openuni.pipelines.sources.base import Source, clean_text
 from openuni.pipelines.sources.files import content_digest
-from openuni.table import RENDERED, load
+from openuni.table import IMPORTERS, RENDERED, load
 
 DEFAULT_ROOT = Path("data", "rendered-small")
 """Rendered into, where there is no --root."""
+IMPORTED = "imported from {} data: the terms of that data"
 LICENCE = "rendered by openuni from scenes, bodies and textures of its own; nothing of third parties"
 
 
@@ -67,7 +68,7 @@ class Synthetic(Source):
         return found
 
     def _clip(self, facts: dict[str, Any]) -> Clip:
-        name = str(facts["clip"])
+        name, tier = str(facts["clip"]), str(facts["tier"])
         content = f"{content_digest(self.base / facts['path'])} {facts['truth_sha256']}"
         return Clip(
             clip_id=make_clip_id(self.name, name, content=content),
@@ -76,7 +77,7 @@ class Synthetic(Source):
             source_video=str(facts["scene"]),
             path=facts["path"],
             caption=clean_text(str(facts["caption"])),
-            licence=self.licence,
+            licence=IMPORTED.format(tier) if tier in IMPORTERS and self.licence == LICENCE else self.licence,
             group=self.group or str(facts["family"]),
-            published={"family": str(facts["family"]), "tier": str(facts["tier"])},
+            published={"family": str(facts["family"]), "tier": tier},
         )

@@ -100,8 +100,7 @@ class Ocr:
         small = cv2.resize(rgb, (wide, high), interpolation=cv2.INTER_AREA)
         (probability,) = self._detector.run(None, {"x": _normalised(small)})
         corners, scores = boxes_of(probability[0, 0])
-        scale, most = np.array([width / wide, height / high], np.float32), np.array([width, height], np.float32)
-        corners = np.clip(corners * scale, 0, most)
+        corners = np.clip(corners * np.array([width / wide, height / high]), 0, [width, height])
         return Boxes(corners.astype(np.float32), scores)
 
     def read(self, rgb: np.ndarray, corners: np.ndarray) -> Reading:

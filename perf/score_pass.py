@@ -2,7 +2,7 @@
 
 Bare decode is PyAV decoding every frame of every clip, converting none, one thread per process, as many processes
 as the score pass has workers. Both are timed from their first process to the last commit, in turns, several times.
-The filter `text`, which runs a model (OCR), is measured apart: the same pass with it, and what it adds for one clip.
+The filter `text`, which runs a model (OCR), is measured apart, in text_filter.py.
 """
 
 import argparse
@@ -44,10 +44,8 @@ def main() -> None:
             score_s = score_pass(root, Path(folder, f"out{repeat}"), MODEL_FREE)
             rows.append({"bare_s": round(bare_s, 2), "score_s": round(score_s, 2), "ratio": round(bare_s / score_s, 3)})
             print(f"bare {bare_s:.2f} s ({frames} frames), score pass {score_s:.2f} s, ratio {bare_s / score_s:.2f}")
-        text_s = score_pass(root, Path(folder, "text"), tuple(FILTERS)) - score_s
     ratios = sorted(row["ratio"] for row in rows)
     print(f"ratio bare / score: median {ratios[len(ratios) // 2]:.2f}, goal >= {GOAL}")
-    print(f"text adds {text_s * WORKERS / len(paths):.2f} core-s a clip")
     record(
         "score_pass",
         clips=len(paths),
@@ -56,7 +54,6 @@ def main() -> None:
         runs=rows,
         ratio_median=ratios[len(ratios) // 2],
         goal=GOAL,
-        text_core_s_per_clip=round(text_s * WORKERS / len(paths), 3),
     )
 
 

@@ -66,7 +66,9 @@ class Run(NamedTuple):
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, epilog=HOW, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--data-juicer-python", type=Path, help="interpreter of Data-Juicer's environment")
     arguments.add_argument("--clips", type=Path, help=f"folder of mp4 files; without it {CLIPS} clips are made")
     arguments.add_argument("--more-clips", type=int, default=MORE_CLIPS, help="larger number, made; 0: leave it out")

@@ -68,3 +68,35 @@ def guided_upsample(
     offset = mean_values - slope * mean_guide
     slope, offset = (cv2.resize(mean(part), size, interpolation=cv2.INTER_LINEAR) for part in (slope, offset))
     return np.asarray(slope * guide + offset, dtype=np.float32)
+
+
+def guided_colour(values: np.ndarray, guide: np.ndarray, *, radius: int, epsilon: float) -> np.ndarray:
+    """Smooth a map so that its edges follow those of a colour picture.
+
+    Args:
+        values: (H, W) float32.
+        guide: (H, W, 3) float32 in 0..1.
+        radius: half the window's side, px.
+        epsilon: variance of the guide below which it is taken for flat.
+
+    Returns:
+        (H, W) float32.
+
+    Source: He, Sun and Tang, "Guided Image Filtering", ECCV 2010, eq. 19 to 21 (colour guide).
+    """
+    import cv2
+
+    def mean(array: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.blur(array, (2 * radius + 1, 2 * radius + 1)))
+
+    mean_guide, mean_values = mean(guide), mean(values)
+    covariance = mean(guide * values[..., None]) - mean_guide * mean_values[..., None]
+    scatter = np.empty((*values.shape, 3, 3), np.float32)
+    for i in range(3):
+        for j in range(i, 3):
+            scatter[..., i, j] = mean(guide[..., i] * guide[..., j]) - mean_guide[..., i] * mean_guide[..., j]
+            scatter[..., j, i] = scatter[..., i, j]
+    scatter += epsilon * np.eye(3, dtype=np.float32)
+    slope = np.linalg.solve(scatter, covariance[..., None])[..., 0]
+    offset = mean_values - (slope * mean_guide).sum(-1)
+    return np.asarray((mean(slope) * guide).sum(-1) + mean(offset), np.float32)

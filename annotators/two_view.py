@@ -113,11 +113,17 @@ def relative_pose(
     return Pose(rotation, translation.ravel(), float(support.mean())), support
 
 
-def homography_residual(points: np.ndarray, *, threshold_px: float, seed: int) -> np.ndarray:
-    """(N,) px: what a turning or zooming camera cannot explain. Zeros, hence no parallax, if nothing can be fitted."""
+def fit_homography(points: np.ndarray, *, threshold_px: float, seed: int) -> np.ndarray | None:
+    """Fit what a turning or zooming camera does: (3, 3) float64, None if nothing can be fitted."""
     import cv2
 
     homography, _ = cv2.findHomography(points[:, :2], points[:, 2:], _usac(threshold_px, seed))
+    return None if homography is None else np.asarray(homography)
+
+
+def homography_residual(points: np.ndarray, *, threshold_px: float, seed: int) -> np.ndarray:
+    """(N,) px: what a turning or zooming camera cannot explain. Zeros, hence no parallax, if nothing can be fitted."""
+    homography = fit_homography(points, threshold_px=threshold_px, seed=seed)
     if homography is None:
         return np.zeros(len(points))
     mapped = np.hstack([points[:, :2], np.ones((len(points), 1))]) @ homography.T

@@ -53,9 +53,9 @@ def panel(sample: Sample, modalities: Sequence[str], *, columns: int = 5) -> np.
     moments = np.unique(np.linspace(0, last, min(columns, last + 1)).round().astype(int))
     for label, video in tiles(sample, modalities).items():
         row = np.concatenate([video[moment] for moment in moments], axis=1)
-        rows += [_strip(label, row.shape[1]), row]
+        rows += [strip(label, row.shape[1]), row]
     when = "   ".join(f"{times_s[moment]:.2f} s" for moment in moments)
-    return np.concatenate([_strip(f"{sample.key}   {when}", rows[-1].shape[1]), *rows])
+    return np.concatenate([strip(f"{sample.key}   {when}", rows[-1].shape[1]), *rows])
 
 
 def panel_video(sample: Sample, modalities: Sequence[str]) -> np.ndarray:
@@ -66,8 +66,8 @@ def panel_video(sample: Sample, modalities: Sequence[str]) -> np.ndarray:
     """
     videos = []
     for label, video in tiles(sample, modalities).items():
-        strip = np.broadcast_to(_strip(label, video.shape[2]), (len(video), LABEL_PX, video.shape[2], 3))
-        videos.append(np.concatenate([strip, video], axis=1))
+        header = np.broadcast_to(strip(label, video.shape[2]), (len(video), LABEL_PX, video.shape[2], 3))
+        videos.append(np.concatenate([header, video], axis=1))
     return np.concatenate(videos, axis=2)
 
 
@@ -77,7 +77,7 @@ def _shrink(frames: np.ndarray, size: tuple[int, int, int, int]) -> np.ndarray:
     return np.stack([cv2.resize(frame, (size[2], size[1]), interpolation=cv2.INTER_AREA) for frame in frames])
 
 
-def _strip(text: str, width_px: int) -> np.ndarray:
+def strip(text: str, width_px: int) -> np.ndarray:
     """Draw a line of text, white on dark, cut to the width."""
     import cv2
 

@@ -7,11 +7,10 @@ neither `x > 5` nor `not (x > 5)` selects a clip whose x is missing.
 """
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from openuni.errors import BadInput, UnknownName
 from openuni.expression import Column, Evaluation, Truth, read_column
@@ -74,30 +73,30 @@ class Rule:
 
         return Evaluation(self.text, look_up).truth(self._tree)
 
+    def thresholds(self) -> list[tuple[str, float]]:
+        """Return (column, number) for every comparison of a column with a number, in the order they appear."""
+        found = []
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Compare):
+                sides = [_side(side) for side in (node.left, *node.comparators)]
+                for left, right in pairwise(sides):
+                    if isinstance(left, str) and isinstance(right, float):
+                        found.append((left, right))
+                    elif isinstance(left, float) and isinstance(right, str):
+                        found.append((right, left))
+        return found
 
-def select(rules: Iterable[Rule], table: Any) -> np.ndarray:
-    """Return (N,) bool: clips for which every rule is true. Without rules, all. Raises as `Rule.evaluate`."""
-    selected = np.ones(_length(table), bool)
-    for rule in rules:
-        selected &= rule.evaluate(table).true
-    return selected
 
-
-def failing(rules: Iterable[Rule], table: Any) -> list[list[str]]:
-    """Return for each clip the texts of all rules that are not true for it.
-
-    A text ends in " (missing)" where the rule has no answer because a value is missing. Raises as `Rule.evaluate`.
-    """
-    reasons: list[list[str]] = [[] for _ in range(_length(table))]
-    for rule in rules:
-        answer = rule.evaluate(table)
-        for text, failed in (
-            (rule.text, answer.known & ~answer.true),
-            (f"{rule.text} (missing)", ~answer.known),
-        ):
-            for index in np.flatnonzero(failed).tolist():
-                reasons[index].append(text)
-    return reasons
+def _side(node: ast.expr) -> str | float | None:
+    """Return a comparison's side if it is a column's name or a number."""
+    if isinstance(node, ast.Attribute | ast.Name):
+        return ast.unparse(node)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = _side(node.operand)
+        return -inner if isinstance(inner, float) else None
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        return float(node.value)
+    return None
 
 
 def _length(table: Any) -> int:

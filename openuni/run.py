@@ -20,7 +20,10 @@ from openuni.errors import BadInput
 RUN_JSON = "run.json"
 EVENTS = "events.jsonl"
 LOCK = ".lock"
-RECORDED = ("ray", "torch", "numpy", "opencv-python", "av", "decord", "pyarrow", "webdataset")
+RECORDED = (
+    *("ray", "torch", "numpy", "opencv-python", "av", "decord", "pyarrow", "webdataset"),
+    *("mujoco-core", "embreex"),
+)
 """Packages whose versions can decide what a run writes."""
 
 

@@ -1,9 +1,9 @@
-"""The build: list, score, select, annotate, finish. Running it again resumes it."""
+"""The build: list, score, select, annotate, check, finish. Running it again resumes it."""
 
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,18 @@ from openuni.clip import Clip
 from openuni.config import Settings, configured, refuse_unknown_parts
 from openuni.engine.job import Job
 from openuni.engine.monitor import Breaker
+from openuni.engine.record import PassRecord
 from openuni.engine.retry import check_statuses, reopen
 from openuni.engine.run import Engine, run
 from openuni.engine.stage import Stage
-from openuni.errors import BadInput, RunFailed, UnknownName
+from openuni.errors import BadInput, RunFailed
 from openuni.frames import FrameTarget
-from openuni.pipelines.finish import Finished, finish
-from openuni.pipelines.parts import make_experts, make_filters, make_source
-from openuni.pipelines.presets import rules_of
+from openuni.pipelines.conclude import Concluded, conclude
+from openuni.pipelines.decision import Decision, check_columns, decide, read_decision
+from openuni.pipelines.manifest import Passes
+from openuni.pipelines.parts import make_checks, make_experts, make_filters, make_source
 from openuni.pipelines.rgb import RgbStage
+from openuni.pipelines.score_view import OpenForScoring
 from openuni.pipelines.select import Selection, select
 from openuni.pipelines.sources.base import Source
 from openuni.pipelines.windows import check_windows, windows_of
@@ -28,10 +31,6 @@ from openuni.rule import Rule
 from openuni.run import RunFolder
 from openuni.table import FILTERS, load
 from openuni.view import OpenClip
-
-SCORE_TARGET = FrameTarget(fps=2.0, short_side_px=256, num_frames=32, spread=True)
-"""What filters see: few and small frames over the whole clip. Ours: motion and exposure show at 2 fps; 32 frames
-bound the memory of a long clip to 28 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +45,14 @@ class BuildConfig:
     """The build's folder."""
     experts: tuple[str, ...] = ("embedded",)
     """Names in EXPERT_SETS or ANNOTATORS."""
+    filters: tuple[str, ...] = ("all",)
+    """Names in FILTERS, or "all". `duration` always runs: it costs nothing, and hours are counted by it."""
     preset: str | None = None
-    """Preset of rules; None takes the source's own."""
+    """Preset of rules; None takes the one kept in the folder, and for a new folder the source's own."""
     rules: tuple[str, ...] = ()
-    """Rules besides the preset's."""
+    """Rules besides the preset's. Without any, those kept in the folder stay in force."""
+    accept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Modality -> acceptance rules for its maps besides the preset's."""
     windows: str = "centre"
     """Which part of a clip longer than the target is annotated: centre, head or all."""
     limit: int | None = None
@@ -69,7 +72,7 @@ class Built:
     skipped: Counter[str]
     warned: Counter[str]
     selection: Selection
-    finished: Finished
+    concluded: Concluded
     resumed_units: int
 
 
@@ -81,7 +84,7 @@ class Build:
     source: Source
     score: Job
     annotate: Job
-    rules: tuple[Rule, ...]
+    decision: Decision
 
     @classmethod
     def prepare(cls, config: BuildConfig) -> "Build":
@@ -97,24 +100,33 @@ class Build:
                 raise BadInput(f"--{name.replace('_', '-')} is {value}; give at least 1.")
         root = None if config.root is None else Path(config.root).absolute()
         source = make_source(config.source, root, config.settings)
-        rules = tuple(Rule(text) for text in (*rules_of(config.preset or source.default_preset), *config.rules))
-        filters = make_filters(_with_published(config.settings, rules))
+        out = config.out.absolute()
+        decision = decide(
+            read_decision(out),
+            default_preset=source.default_preset,
+            preset=config.preset,
+            rules=config.rules,
+            accept=config.accept,
+        )
+        rules = decision.clip_rules()
+        filters = make_filters(config.filters, _with_published(config.settings, rules))
         experts = make_experts(config.experts, config.settings)
-        parts = ["source", "frames", "rgb", *(stage.name for stage in (*filters, *experts))]
+        checks = make_checks(experts, config.settings)
+        parts = ["source", "frames", "rgb", *(stage.name for stage in (*filters, *experts, *checks))]
         refuse_unknown_parts(config.settings, parts)
         target = configured(FrameTarget, config.settings.get("frames", {}), part="frames")
         if config.windows == "head":
             target = FrameTarget(**{**asdict(target), "window": "head"})
         rgb = configured(RgbStage, config.settings.get("rgb", {}), part="rgb")
-        _check_columns(rules, filters)
+        _check_rules(rules, filters)
         source.check()
-        out = config.out.absolute()
         base = str(source.base)
-        seen, kept = OpenClip(base, SCORE_TARGET), OpenClip(base, target)
+        seen, kept = OpenForScoring(base), OpenClip(base, target)
         score = Job(name="score", out=out, stages=filters, open_view=seen, view_fingerprint=seen.fingerprint())
-        stages = (rgb, *experts)
+        stages = (rgb, *experts, *checks)
         annotate = Job(name="annotate", out=out, stages=stages, open_view=kept, view_fingerprint=kept.fingerprint())
-        return cls(config, source, score, annotate, rules)
+        decision.map_rules(PassRecord.of(annotate))
+        return cls(config, source, score, annotate, decision)
 
     @property
     def window_s(self) -> float:
@@ -139,9 +151,15 @@ def build(parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str
     """
     config = parts.config
     check_statuses(retry)
+    passes = Passes(PassRecord.of(parts.score), PassRecord.of(parts.annotate))
+    rules = parts.decision.clip_rules()
     with RunFolder(config.out, "build") as folder:
         _refuse_other_source(folder, parts)
-        folder.record({**asdict(config), "rules": [rule.text for rule in parts.rules], "target": _target(parts)})
+        base = str(parts.source.base)
+        folder.record(
+            {**asdict(config), "rules": [rule.text for rule in rules], "target": _target(parts), "base": base}
+        )
+        parts.decision.write(folder.folder, "openuni build")
 
         # 1. list: the source is streamed into frozen units.
         clips: Iterable[Clip] = parts.source.clips()
@@ -159,27 +177,28 @@ def build(parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str
 
         # 2. score: every filter, none drops; 3. select: rules over the ledgers.
         scored = run(parts.score, engine, event=folder.event, breaker=breaker, quiet=quiet)
-        selection = select(parts.score, parts.rules)
+        selection = select(passes.score, rules)
         folder.event("selected", clips=len(selection.clip_ids), of=listed, reasons=dict(selection.counts()))
-        if sum(selection.stage_failures.values()) == listed:
-            raise RunFailed(_nothing_worked("scored", listed, selection.stage_failures))
+        if selection.unusable.sum() == listed:
+            raise RunFailed(_nothing_worked("scored", listed, selection.unusable_reasons))
 
-        # 4. annotate: one decode, all experts.
+        # 4. annotate and check: one decode, all experts, then what judges their maps.
         parts.annotate.plan.append(_hash_order(_chosen(parts, selection)), unit_size=config.unit_size)
         annotated = run(parts.annotate, engine, event=folder.event, breaker=breaker, quiet=quiet)
 
         # 5. finish: from ledgers alone.
-        finished = finish(parts.annotate.out, parts.score, parts.annotate, set(selection.clip_ids))
-        folder.event("finished", clips=finished.clips, shards=finished.shards, bytes=finished.bytes)
-    if selection.clip_ids and not finished.clips:
+        concluded = conclude(passes, parts.decision, selection, base=parts.source.base)
+        finished = concluded.finished
+        folder.event("finished", clips=finished.clips, shards=concluded.shards, bytes=concluded.bytes)
+    if len(selection.clip_ids) and not finished.clips:
         raise RunFailed(_nothing_worked("annotated", len(selection.clip_ids), finished.modalities["rgb"]))
     skipped, warned = Counter(parts.source.skipped), Counter(parts.source.warned)
-    return Built(parts.annotate.out, listed, skipped, warned, selection, finished, scored.skipped + annotated.skipped)
+    return Built(parts.annotate.out, listed, skipped, warned, selection, concluded, scored.skipped + annotated.skipped)
 
 
 def _chosen(parts: Build, selection: Selection) -> Iterator[Clip]:
     """Yield the selected clips, or their windows, that may have to be planned."""
-    wanted = set(selection.clip_ids)
+    wanted = set(selection.clip_ids.to_pylist())
     lengths = dict(
         zip(selection.scores["clip_id"].to_pylist(), selection.scores["duration.seconds"].to_pylist(), strict=True)
     )
@@ -212,13 +231,16 @@ def _with_published(settings: Settings, rules: Sequence[Rule]) -> Settings:
     return {**settings, "published": {**settings.get("published", {}), "names": names}}
 
 
-def _check_columns(rules: Sequence[Rule], filters: Sequence[Stage]) -> None:
-    """Find a misspelt column before anything is decoded."""
+def _check_rules(rules: Sequence[Rule], filters: Sequence[Stage]) -> None:
+    """Find a misspelt column before anything is decoded, and a filter that a rule needs and that does not run."""
     known = [f"{stage.name}.{column.name}" for stage in filters for column in stage.columns]
+    running = {stage.name for stage in filters}
     for rule in rules:
         for column in rule.columns:
-            if column not in known:
-                raise UnknownName("score column", column, known)
+            name = column.partition(".")[0]
+            if name in FILTERS and name not in running:
+                raise BadInput(f"Rule {rule.text!r} needs filter {name!r}, which --filters leaves out. Add it there.")
+    check_columns(rules, known)
 
 
 def _refuse_other_source(folder: RunFolder, parts: Build) -> None:

@@ -1,4 +1,4 @@
-"""Parts of a build by name: its source, filters and experts, with the user's settings applied."""
+"""Parts of a build by name: its source, filters, experts and checks, with the user's settings applied."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from openuni.config import Settings, configured
 from openuni.engine.stage import Stage
 from openuni.errors import BadInput, UnknownName
 from openuni.pipelines.sources.base import Source
-from openuni.table import ANNOTATORS, EXPERT_SETS, FILTERS, SOURCES, load
+from openuni.table import ANNOTATORS, CHECKS, EXPERT_SETS, FILTERS, SOURCES, load
 
 
 def make_source(name: str, root: Path | None, settings: Settings) -> Source:
@@ -16,9 +16,21 @@ def make_source(name: str, root: Path | None, settings: Settings) -> Source:
     return source
 
 
-def make_filters(settings: Settings) -> tuple[Stage, ...]:
-    """Return every filter: each only adds score columns, so none is left out."""
-    return tuple(configured(load("filter", FILTERS, name), settings.get(name, {}), part=name) for name in FILTERS)
+def make_filters(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
+    """Return the filters that `--filters` names, in the order of FILTERS; `duration` is always among them.
+
+    Args:
+        names: names in FILTERS, or "all".
+        settings: `--set filter.parameter=value`.
+
+    Raises:
+        UnknownName: there is no filter of a name.
+    """
+    for name in names:
+        if name not in FILTERS and name != "all":
+            raise UnknownName("filter", name, ["all", *FILTERS])
+    chosen = [name for name in FILTERS if "all" in names or name in (*names, "duration")]
+    return tuple(configured(load("filter", FILTERS, name), settings.get(name, {}), part=name) for name in chosen)
 
 
 def make_experts(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
@@ -50,3 +62,11 @@ def make_experts(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
             )
         ordered.append(ready[0])
     return tuple(configured(chosen[name], settings.get(name, {}), part=name) for name in ordered)
+
+
+def make_checks(experts: Sequence[Stage], settings: Settings) -> tuple[Stage, ...]:
+    """Return every check whose maps the chosen experts make, in the order of CHECKS."""
+    made = {stage.name for stage in experts}
+    classes = {name: load("check", CHECKS, name) for name in CHECKS}
+    chosen = {name: cls for name, cls in classes.items() if {cls.judges, *cls.reads} <= made}
+    return tuple(configured(cls, settings.get(name, {}), part=name) for name, cls in chosen.items())

@@ -1,4 +1,4 @@
-"""Command line: openuni build | show | list | doctor | demo. Each command is one file of this folder."""
+"""Command line of openuni: its commands, each a file of this folder, and how they end."""
 
 import errno
 import logging
@@ -8,11 +8,14 @@ import sys
 import typer
 
 from openuni import __version__
+from openuni.cli.bench import bench
 from openuni.cli.build import build
 from openuni.cli.demo import demo
 from openuni.cli.doctor import doctor
+from openuni.cli.funnel import funnel
 from openuni.cli.list import list_parts
 from openuni.cli.show import show
+from openuni.cli.unibench import unibench
 from openuni.env import prepare
 from openuni.errors import OpenUniError, RunFailed
 
@@ -27,10 +30,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("build")(build)
+app.command("funnel")(funnel)
 app.command("show")(show)
+app.command("bench")(bench)
 app.command("list")(list_parts)
 app.command("doctor")(doctor)
 app.command("demo")(demo)
+app.add_typer(unibench, name="unibench")
 
 
 def _version(wanted: bool) -> None:

@@ -22,13 +22,25 @@ def build(
         list[str] | None,
         typer.Option(help="Expert or set of experts; may be repeated. [default: embedded]", show_default=False),
     ] = None,
+    filters: Annotated[
+        str, typer.Option(help="Filters that score the clips, joined by commas; see `openuni list filters`.")
+    ] = "all",
     preset: Annotated[
         str | None,
-        typer.Option(help="Preset of rules: paper, basic, none. [default: the source's]", show_default=False),
+        typer.Option(
+            help="Preset of rules: paper, basic, none. [default: that of --out, else the source's]", show_default=False
+        ),
     ] = None,
     rule: Annotated[
         list[str] | None,
-        typer.Option(help="Keep only clips for which this holds: 'duration.seconds >= 5'. May be repeated."),
+        typer.Option(
+            help="Keep only clips for which this holds: 'duration.seconds >= 5'. May be repeated. "
+            "[default: those of --out]"
+        ),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep only maps for which this holds: 'flow: flow_check.coverage > 0.5'. May be repeated."),
     ] = None,
     windows: Annotated[
         str, typer.Option(help="What to annotate of a clip longer than the target: centre, head, all.")
@@ -60,14 +72,17 @@ def build(
     from openuni.engine.run import choose_engine
     from openuni.pipelines.build import Build, BuildConfig
     from openuni.pipelines.build import build as run_build
+    from openuni.pipelines.decision import parse_accept
 
     config = BuildConfig(
         source=source,
         root=root,
         out=out or Path("data", source),
         experts=tuple(name for text in experts or ["embedded"] for name in text.split(",")),
+        filters=tuple(filters.split(",")),
         preset=preset,
         rules=tuple(rule or ()),
+        accept=parse_accept(accept or ()),
         windows=windows,
         limit=limit,
         unit_size=unit_size,
@@ -91,7 +106,8 @@ def _print_plan(parts: "Build", engine: str) -> None:
     typer.echo(f"source    {parts.source.name} under {parts.config.root}")
     typer.echo(f"output    {parts.score.out}")
     typer.echo(f"filters   {', '.join(stage.name for stage in parts.score.stages)}")
-    typer.echo(f"rules     {' and '.join(rule.text for rule in parts.rules) or 'none'}")
+    rules = parts.decision.clip_rules()
+    typer.echo(f"rules     {' and '.join(rule.text for rule in rules) or 'none'} (preset {parts.decision.preset})")
     for stage in parts.annotate.stages:
         reads = f", reads {', '.join(stage.reads)}" if stage.reads else ""
         mark = parts.annotate.fingerprints[stage.name]
@@ -104,17 +120,19 @@ def print_built(built: "Built") -> None:
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in built.skipped.most_common())
     warned = "".join(f"; {count:,} warned: {reason}" for reason, count in built.warned.most_common())
     typer.echo(f"listed    {built.listed:,} clips{skipped}{warned}")
-    finished = built.finished
+    concluded = built.concluded
+    finished = concluded.finished
     typer.echo(f"selected  {len(built.selection.clip_ids):,} clips")
     for reason, count in built.selection.counts().most_common(MAX_REASONS):
         typer.echo(f"          {count:>7,} against: {reason}")
     for modality, counts in finished.modalities.items():
         absent = "".join(f", {count:,} {reason}" for reason, count in counts.most_common() if reason != "ok")
-        typer.echo(f"{modality:<9} {counts['ok']:>7,} samples{absent}")
+        typer.echo(f"{modality:<12} {counts['ok']:>7,} samples{absent}")
     typer.echo(
-        f"wrote {finished.shards:,} shards ({finished.clips:,} clips, {finished.hours:.2f} h, "
-        f"{finished.bytes / 1e6:,.1f} MB) to {built.out}"
+        f"wrote {concluded.shards:,} shards ({finished.clips:,} clips, {finished.hours:.2f} h, "
+        f"{concluded.bytes / 1e6:,.1f} MB) to {built.out}"
     )
+    typer.echo(f"report {built.out / 'report.html'}; other rules: openuni funnel {built.out} --rule ...")
     typer.echo(f"index {built.out / 'index.parquet'}; look at it with: openuni show {built.out}")
     if not finished.clips:
         typer.echo("No clip passes the rules. --preset none keeps all; --rule and --preset choose others.", err=True)

@@ -15,11 +15,15 @@ Row = dict[str, str]
 
 def list_parts(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="modalities, sources, filters or experts; all names if left out.")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="modalities, sources, filters, experts, checks, metrics or presets; all names if left out.",
+        ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
-    """List the parts there are: modalities, sources, filters with every score and rule, experts with licences."""
+    """List the parts there are: sources, filters and checks with every score, experts with licences, presets' rules."""
     found = rows(kind) if kind else list(_names())
     if as_json:
         print(json.dumps(found, indent=2))
@@ -41,10 +45,10 @@ def rows(kind: str) -> list[Row]:
     """Return what `openuni list KIND` prints, in the table's order.
 
     Args:
-        kind: "modalities", "sources", "filters" or "experts".
+        kind: "modalities", "sources", "filters", "experts", "checks", "metrics" or "presets".
 
     Returns:
-        Rows with the same keys, all values text. Filters give one row for each score column.
+        Rows with the same keys, all values text. Filters and checks give one row for each score column.
 
     Raises:
         UnknownName: there is no such kind; the message lists them.
@@ -85,11 +89,45 @@ def _filter(name: str, part: Any) -> Iterator[Row]:
 
 def _preset_rules(column: str) -> str:
     """Write the presets' rules over a column: "basic: duration.seconds >= 1; paper: duration.seconds >= 5"."""
-    from openuni.pipelines.presets import PRESETS
     from openuni.rule import Rule
 
-    found = [f"{preset}: {rule}" for preset, rules in PRESETS.items() for rule in rules if column in Rule(rule).columns]
+    found = []
+    for name in table.PRESETS:
+        preset = table.load("preset", table.PRESETS, name)
+        texts = (*preset.rules, *(rule for rules in preset.accept.values() for rule in rules))
+        found += [f"{name}: {rule}" for rule in texts if column in Rule(rule).columns]
     return "; ".join(found)
+
+
+def _check(name: str, part: Any) -> Iterator[Row]:
+    for column in part.columns:
+        yield {
+            "score": f"{part.name}.{column.name}",
+            "judges": part.judges,
+            "unit": column.unit,
+            "meaning": column.meaning,
+            "preset_rules": _preset_rules(f"{part.name}.{column.name}"),
+        }
+
+
+def _metric(name: str, part: Any) -> Iterator[Row]:
+    yield {
+        "metric": name,
+        "unit": part.unit,
+        "better": "higher" if part.higher_is_better else "lower",
+        "averaged": part.protocol,
+        "source": part.source,
+    }
+
+
+def _preset(name: str, part: Any) -> Iterator[Row]:
+    for rule in part.rules:
+        yield {"preset": name, "decides": "clip", "rule": rule}
+    for modality, rules in part.accept.items():
+        for rule in rules:
+            yield {"preset": name, "decides": modality, "rule": rule}
+    if not part.rules:
+        yield {"preset": name, "decides": "", "rule": "keeps everything"}
 
 
 def _expert(name: str, part: Any) -> Iterator[Row]:
@@ -108,6 +146,9 @@ KINDS: dict[str, tuple[dict[str, str], Callable[[str, Any], Iterator[Row]]]] = {
     "sources": (table.SOURCES, _source),
     "filters": (table.FILTERS, _filter),
     "experts": (table.ANNOTATORS, _expert),
+    "checks": (table.CHECKS, _check),
+    "metrics": (table.METRICS, _metric),
+    "presets": (table.PRESETS, _preset),
 }
 
 

@@ -5,16 +5,17 @@ stage wrote, if any, is named in the file's metadata with its SHA-256.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from openuni.clip import Clip
 from openuni.engine.atomic import replacing
+from openuni.engine.joined import CACHE, read_joined
 from openuni.engine.stage import Column, Score, Stage
 
 STATUSES = ("ok", "absent", "drop", "error", "crash")
@@ -29,13 +30,29 @@ FIXED = [
     ("group", pa.string()),
     ("status", pa.string()),
     ("reason", pa.string()),
+    ("error", pa.string()),
     ("seconds", pa.float64()),
     ("offset", pa.int64()),
     ("size", pa.int64()),
 ]
-"""Columns of every ledger. offset and size: the sample's place in the shard, null where there is none."""
+"""Columns of every ledger. error: which file of `_errors/` holds the traceback, empty but for status "error". offset
+and size: the sample's place in the shard, null where there is none."""
 
 METADATA = b"openuni"
+
+
+class Described(Protocol):
+    """What reading ledgers needs to know of a stage: a Stage or a StageRecord."""
+
+    @property
+    def name(self) -> str:
+        """Name of the stage."""
+        ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Its scores."""
+        ...
 
 
 @dataclass
@@ -48,6 +65,8 @@ class Row:
     scores: dict[str, Score] = field(default_factory=dict)
     offset: int | None = None
     size: int | None = None
+    error: str = ""
+    """Name of the error's traceback in the ledger's folder, see `error_path`."""
 
 
 class Commit(NamedTuple):
@@ -67,6 +86,11 @@ def ledger_path(out: Path, stage: str, fingerprint: str, unit: str) -> Path:
     return out / "ledger" / stage / fingerprint / f"{unit}.parquet"
 
 
+def error_path(out: Path, stage: str, fingerprint: str, error: str) -> Path:
+    """Return where the traceback of a distinct error of a stage stands."""
+    return out / "ledger" / stage / fingerprint / "_errors" / f"{error}.txt"
+
+
 def shard_path(out: Path, modality: str, fingerprint: str, unit: str) -> Path:
     """Return where the shard of a modality and a unit stands."""
     return out / "shards" / modality / fingerprint / f"{unit}.tar"
@@ -83,6 +107,7 @@ def write_ledger(out: Path, stage: Stage, commit: Commit, clips: Sequence[Clip],
         "group": [clip.group for clip in clips],
         "status": [row.status for row in rows],
         "reason": [row.reason for row in rows],
+        "error": [row.error for row in rows],
         "seconds": [row.seconds for row in rows],
         "offset": [row.offset for row in rows],
         "size": [row.size for row in rows],
@@ -94,15 +119,10 @@ def write_ledger(out: Path, stage: Stage, commit: Commit, clips: Sequence[Clip],
         pq.write_table(pa.table(table, schema=schema_of(stage, metadata)), file)
 
 
-def schema_of(stage: Stage, metadata: Mapping[bytes, bytes] | None = None) -> pa.Schema:
+def schema_of(stage: Described, metadata: Mapping[bytes, bytes] | None = None) -> pa.Schema:
     """Return the schema of a stage's ledgers: FIXED, then its score columns."""
     scores = [(f"{stage.name}.{column.name}", _type_of(column)) for column in stage.columns]
     return pa.schema([*FIXED, *scores], metadata=dict(metadata or {}))
-
-
-def read_commit(path: Path) -> Commit:
-    """Read what a ledger file says about its unit, without its rows."""
-    return Commit(**json.loads(pq.read_schema(path).metadata[METADATA]))
 
 
 def read_rows(path: Path, stage: Stage) -> dict[str, Row]:
@@ -111,31 +131,30 @@ def read_rows(path: Path, stage: Stage) -> dict[str, Row]:
     rows = {}
     for entry in pq.read_table(path).to_pylist():
         scores = {name: entry[f"{stage.name}.{name}"] for name in names}
-        rows[entry["clip_id"]] = Row(
-            entry["status"], entry["reason"], entry["seconds"], scores, entry["offset"], entry["size"]
-        )
+        fixed = {name: entry[name] for name in ("status", "reason", "seconds", "offset", "size", "error")}
+        rows[entry["clip_id"]] = Row(scores=scores, **fixed)
     return rows
 
 
-def read_ledger(out: Path, stage: Stage, fingerprint: str, units: Iterable[str]) -> tuple[pa.Table, list[Commit]]:
+def read_ledger(
+    out: Path, stage: Described, fingerprint: str, units: Sequence[str], *, columns: Sequence[str] | None = None
+) -> tuple[pa.Table, list[Commit]]:
     """Read the ledgers of a stage over the units that are committed.
+
+    Args:
+        out: the output folder.
+        stage: the stage, or its record.
+        fingerprint: of the stage.
+        units: sorted names.
+        columns: which columns to read; None reads all.
 
     Returns:
         The rows in the units' order with a column "unit" added, and each unit's Commit.
     """
-    tables, commits = [], []
-    for unit in units:
-        path = ledger_path(out, stage.name, fingerprint, unit)
-        if not path.exists():
-            continue
-        table = pq.read_table(path)
-        commits.append(Commit(**json.loads(table.schema.metadata[METADATA])))
-        table = table.replace_schema_metadata(None)
-        tables.append(table.append_column("unit", pa.array([unit] * table.num_rows, pa.string())))
-    if not tables:
-        empty = schema_of(stage).append(pa.field("unit", pa.string())).remove_metadata()
-        return empty.empty_table(), []
-    return pa.concat_tables(tables), commits
+    folder = ledger_path(out, stage.name, fingerprint, "x").parent
+    cache = out / CACHE / "ledger" / f"{stage.name}-{fingerprint}.parquet"
+    joined = read_joined(folder, units, cache=cache, schema=schema_of(stage), metadata_key=METADATA, columns=columns)
+    return joined.table, [Commit(**json.loads(text)) for text in joined.about.values()]
 
 
 def _type_of(column: Column) -> pa.DataType:

@@ -63,6 +63,8 @@ class Stage:
     """Names of stages whose maps this one uses, as `clip.maps[name]`."""
     modality: ClassVar[str | None] = None
     """Which modality's map the stage makes, if it makes one; "rgb" for the frames themselves."""
+    judges: ClassVar[str] = ""
+    """Which modality the stage checks, if it is a check."""
     columns: ClassVar[tuple[Column, ...]] = ()
     """Every score the stage can give. Unit "text" makes a string column, "bool" a boolean one, all others float64."""
     expert: ClassVar[str] = ""

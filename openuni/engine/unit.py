@@ -5,7 +5,7 @@ good, so that a unit's shards never change because of what was added or deselect
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from openuni.clip import Clip
 from openuni.engine.atomic import replacing
+from openuni.engine.joined import CACHE, read_joined
 
 MAX_UNIT_SIZE = 256  # facts of the field: shards of 256 clips at 480p are 1 to 4 GB over all modalities.
 AUTO_UNITS = 16  # ours: a small job still makes this many units, so that several workers have something to do.
@@ -56,18 +57,23 @@ class Plan:
 
     def read(self, name: str) -> Unit:
         """Read one unit."""
-        return Unit(name, tuple(Clip.from_row(row) for row in self.table([name]).to_pylist()))
+        rows = pq.ParquetFile(self.folder / f"{name}.parquet").read().to_pylist()
+        return Unit(name, tuple(Clip.from_row(row) for row in rows))
 
-    def table(self, names: Iterable[str]) -> pa.Table:
-        """Read the clips of units as one table, in the order of `names`."""
-        tables = [pq.read_table(self.folder / f"{name}.parquet", schema=SCHEMA) for name in names]
-        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    def table(self, names: Iterable[str], columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the clips of units as one table, in the order of their names, with a column "unit" added.
+
+        Args:
+            names: the units.
+            columns: which columns to read; None reads all.
+        """
+        # The cache stands beside the folder of plans: <out>/cache/plan/<pass>.parquet.
+        cache = self.folder.parent.parent / CACHE / "plan" / f"{self.folder.name}.parquet"
+        return read_joined(self.folder, sorted(names), cache=cache, schema=SCHEMA, columns=columns).table
 
     def clip_ids(self) -> list[str]:
         """Return the ids of all planned clips, in planning order."""
-        ids: list[str] = []
-        for name in self.names():
-            ids.extend(pq.read_table(self.folder / f"{name}.parquet", columns=["clip_id"])["clip_id"].to_pylist())
+        ids: list[str] = self.table(self.names(), ["clip_id"])["clip_id"].to_pylist()
         return ids
 
     def append(self, clips: Iterable[Clip], *, unit_size: int | None = None) -> list[str]:

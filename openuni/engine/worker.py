@@ -19,7 +19,7 @@ from openuni.clip import Clip
 from openuni.engine.alone import run_alone
 from openuni.engine.atomic import is_full, replacing, write_bytes
 from openuni.engine.job import Job, View
-from openuni.engine.ledger import STATUSES, Commit, Row, ledger_path, read_rows, shard_path, write_ledger
+from openuni.engine.ledger import STATUSES, Commit, Row, error_path, ledger_path, read_rows, shard_path, write_ledger
 from openuni.engine.scratch import Outcome, Scratch
 from openuni.engine.stage import Absent, Drop, Stage
 from openuni.engine.unit import Unit
@@ -106,9 +106,9 @@ class Worker:
                 except Exception as error:
                     if is_full(error) or isinstance(error, RunFailed):
                         raise
-                    self._keep_traceback(stage, clip, error)
                     reason = f"{type(error).__name__}: {error}".splitlines()[0][:MAX_REASON]
                     _fail(stage, outcome, "error", reason)
+                    outcome.row.error = self._keep_traceback(stage, clip, error)
                 outcome.row.seconds = time.perf_counter() - started
                 outcomes[stage.name] = outcome
         finally:
@@ -252,15 +252,20 @@ class Worker:
         words[json_member(stage.modality)] = _json_bytes(about)
         return words
 
-    def _keep_traceback(self, stage: Stage, clip: Clip, error: Exception) -> None:
-        """Write an error's traceback into the ledger's folder, one file for each distinct error."""
+    def _keep_traceback(self, stage: Stage, clip: Clip, error: Exception) -> str:
+        """Write an error's traceback into the ledger's folder, one file for each distinct error; return its name.
+
+        Errors of one type raised at one place, through the same calls, are one error. How many clips met it, the
+        ledger's column "error" tells.
+        """
         text = "".join(traceback.format_exception(error))
         place = "".join(f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
         name = hashlib.sha256(f"{type(error).__name__}{place}".encode()).hexdigest()[:12]
-        path = ledger_path(self.job.out, stage.name, self.job.fingerprints[stage.name], "x").parent / "_errors"
-        if not (path / f"{name}.txt").exists():
-            write_bytes(path / f"{name}.txt", f"first seen on clip {clip.clip_id}\n{text}".encode(), durable=False)
+        path = error_path(self.job.out, stage.name, self.job.fingerprints[stage.name], name)
+        if not path.exists():
+            write_bytes(path, f"first seen on clip {clip.clip_id}\n{text}".encode(errors="replace"), durable=False)
         logger.debug("stage %s failed on clip %s", stage.name, clip.clip_id, exc_info=error)
+        return name
 
     def _commit(self, unit: Unit, stage: Stage, scratch: Scratch) -> None:
         """Write a stage's shard, then its ledger."""

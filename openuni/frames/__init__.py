@@ -2,7 +2,7 @@
 
 from openuni.frames.errors import DecodeError
 from openuni.frames.probe import VideoInfo, probe
-from openuni.frames.reader import Frames, read_frames
+from openuni.frames.reader import Frames, read_frames, read_many
 from openuni.frames.target import FrameTarget
 
-__all__ = ["DecodeError", "FrameTarget", "Frames", "VideoInfo", "probe", "read_frames"]
+__all__ = ["DecodeError", "FrameTarget", "Frames", "VideoInfo", "probe", "read_frames", "read_many"]

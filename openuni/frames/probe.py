@@ -156,7 +156,7 @@ def orientation_of(frame: "VideoFrame") -> Orientation:
     mirrored = a * d - b * c < 0
     if mirrored:
         a, b = -a, -b
-    return Orientation(round(math.degrees(math.atan2(b, a)) / 90) * 90 % 360, mirrored)
+    return Orientation(round(math.degrees(math.atan2(b, a)) / 90) * 90 % 360, bool(mirrored))
 
 
 def video_info(container: "InputContainer", stream: "VideoStream", orientation: Orientation) -> VideoInfo:

@@ -11,7 +11,7 @@ of the file twice: once for the times of everything that can be decoded, once fo
 import logging
 import math
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from openuni.frames.colour import RgbConverter
 from openuni.frames.errors import DecodeError
 from openuni.frames.packets import LOST_MIN_S, Scan, again, packets, promised_end_s, scan
 from openuni.frames.probe import THREADS, VideoInfo, open_container, orientation_of, video_info, video_stream
-from openuni.frames.target import FrameTarget, frames_in_span, output_size, pick
+from openuni.frames.target import FrameTarget, Size, frames_in_span, output_size, pick
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -42,6 +42,10 @@ class Frames:
     """(T, H, W, 3) uint8, upright, square pixels."""
     times_s: np.ndarray
     """(T,) float64, strictly ascending: presentation times inside the file; its first shown frame is at 0."""
+    numbers: np.ndarray
+    """(T,) int64, strictly ascending: which frames of the span these are, counted from 0."""
+    source_times_s: np.ndarray
+    """(N,) float64, strictly ascending: the times of every frame of the span, taken or not."""
     info: VideoInfo
     fps: float
     """Effective: (T - 1) / (times_s[-1] - times_s[0]). Of one frame: the lower of the target's and the source's."""
@@ -77,9 +81,27 @@ def read_frames(
         DecodeError: its `reason` is a key of openuni.frames.errors.REASONS.
         ValueError: start_s is negative, or end_s is not after it.
     """
+    return read_many(path, start_s=start_s, end_s=end_s, targets=(target,), threads=threads)[0]
+
+
+def read_many(
+    path: str | os.PathLike[str],
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    targets: Sequence[FrameTarget],
+    threads: int = THREADS,
+) -> list[Frames]:
+    """Read the frames of one clip for several targets in one decode.
+
+    Args and errors are those of `read_frames`.
+
+    Returns:
+        For each target what `read_frames` would give.
+    """
     if start_s < 0 or (end_s is not None and end_s <= start_s):
         raise ValueError(f"a span must have 0 <= start_s < end_s, got start_s={start_s}, end_s={end_s}")
-    clip = _Clip(path, start_s, end_s, target, threads)
+    clip = _Clip(path, start_s, end_s, tuple(targets), threads)
     frames = _read_quickly(clip)
     if frames is None:
         logger.info("%s: frames are missing or have no times; decoding all of it", path)
@@ -94,11 +116,11 @@ class _Clip:
     path: str | os.PathLike[str]
     start_s: float
     end_s: float | None
-    target: FrameTarget
+    targets: tuple[FrameTarget, ...]
     threads: int
 
 
-def _read_quickly(clip: _Clip, *, seek: bool = True) -> Frames | None:
+def _read_quickly(clip: _Clip, *, seek: bool = True) -> list[Frames] | None:
     """Read by packet times. None if that cannot give every frame that was picked."""
     with open_container(clip.path) as container:
         stream = _prepared_stream(container, clip)
@@ -114,18 +136,18 @@ def _read_quickly(clip: _Clip, *, seek: bool = True) -> Frames | None:
         inside = frames_in_span(all_times, clip.start_s, clip.end_s)
         if len(inside) == 0:
             raise DecodeError("empty_span", _empty_span_message(clip, all_times))
-        picked = inside[pick(all_times[inside], clip.target)]
-        positions = shown[picked]
-        pictures = _Pictures(container, stream, clip)
+        pictures = _Pictures(container, stream, clip, all_times[inside])
+        positions = shown[inside[pictures.numbers]]
+        of_pts = {found.entries[k].pts: number for k, number in zip(positions.tolist(), pictures.numbers, strict=True)}
         with closing(_decode_positions(container, stream, clip, found, positions)) as frames:
             for frame in frames:
-                pictures.add(frame)
-        if len(pictures.rgb) != len(picked):
+                pictures.add(of_pts[frame.pts], frame)
+        if not pictures.complete:
             return None
         interval = float(np.median(np.diff(all_times))) if len(all_times) > 1 else 0.0
         readable_end_s = float(all_times[inside[-1]]) + max(found.last_duration * found.time_base, interval)
         lost_s = _lost_s(promised_end_s(container, stream, found), readable_end_s, interval, clip.end_s)
-        return pictures.frames(all_times[picked], lost_s)
+        return pictures.frames(lost_s)
 
 
 def _decode_positions(
@@ -172,7 +194,7 @@ def _whole(frames: list["VideoFrame"], wanted: set[int | None]) -> Iterator["Vid
     return (frame for frame in frames if frame.pts in wanted and not frame.is_corrupt)
 
 
-def _read_thoroughly(clip: _Clip) -> Frames:
+def _read_thoroughly(clip: _Clip) -> list[Frames]:
     """Read by decoding everything.
 
     Raises:
@@ -193,18 +215,18 @@ def _read_thoroughly(clip: _Clip) -> Frames:
         inside = frames_in_span(all_times, clip.start_s, clip.end_s)
         if len(inside) == 0:
             raise DecodeError("empty_span", _empty_span_message(clip, all_times))
-        picked = inside[pick(all_times[inside], clip.target)]
-        wanted = set(picked.tolist())
-        pictures = _Pictures(container, stream, clip)
+        pictures = _Pictures(container, stream, clip, all_times[inside])
+        wanted = set(pictures.numbers)
+        first = int(inside[0])
         with closing(_decode_all(clip)) as frames:
             for number, frame in enumerate(frames):
-                if number in wanted:
-                    pictures.add(frame)
-                if number >= picked[-1]:
+                if number - first in wanted:
+                    pictures.add(number - first, frame)
+                if number - first >= pictures.numbers[-1]:
                     break
         interval = float(np.median(np.diff(all_times))) if len(all_times) > 1 else 0.0
         lost_s = _lost_s(promised_s, float(all_times[inside[-1]]) + interval, interval, clip.end_s)
-        return pictures.frames(all_times[picked], lost_s)
+        return pictures.frames(lost_s)
 
 
 def _times_of_decoded(pts: list[int | None], found: Scan, rate: float) -> np.ndarray:
@@ -257,36 +279,68 @@ def _empty_span_message(clip: _Clip, times_s: np.ndarray) -> str:
 
 
 class _Pictures:
-    """Collects converted frames. Size and orientation are known with the first one."""
+    """Collects the frames of a span for every target. Size and orientation are known with the first one."""
 
-    def __init__(self, container: "InputContainer", stream: "VideoStream", clip: _Clip) -> None:
-        self.rgb: list[np.ndarray] = []
-        self._container, self._stream, self._clip = container, stream, clip
+    def __init__(
+        self, container: "InputContainer", stream: "VideoStream", clip: _Clip, source_times_s: np.ndarray
+    ) -> None:
+        self._container, self._stream, self._clip, self._times_s = container, stream, clip, source_times_s
+        self._picked = [pick(source_times_s, target) for target in clip.targets]
+        self._wanted = [set(picked.tolist()) for picked in self._picked]
+        self._rgb: list[list[np.ndarray]] = [[] for _ in clip.targets]
         self._info: VideoInfo | None = None
-        self._converter: RgbConverter | None = None
+        self._converters: list[RgbConverter] = []
+        self.numbers: list[int] = sorted(set().union(*self._wanted))
+        """Which frames of the span any target wants, ascending."""
 
-    def add(self, frame: "VideoFrame") -> None:
-        if self._converter is None:
+    @property
+    def complete(self) -> bool:
+        """Whether every frame that is wanted has come."""
+        return all(len(rgb) == len(picked) for rgb, picked in zip(self._rgb, self._picked, strict=True))
+
+    def add(self, number: int, frame: "VideoFrame") -> None:
+        """Take a frame of the span, in ascending order of `number`."""
+        if not self._converters:
             self._start(frame)
-        assert self._converter is not None
-        self.rgb.append(self._converter(frame))
+        made: dict[RgbConverter, np.ndarray] = {}
+        for wanted, rgb, converter in zip(self._wanted, self._rgb, self._converters, strict=True):
+            if number in wanted:
+                # Targets of one size share the picture: nobody writes into frames.
+                if converter not in made:
+                    made[converter] = converter(frame)
+                rgb.append(made[converter])
 
     def _start(self, frame: "VideoFrame") -> None:
         orientation = orientation_of(frame)
         self._info = info = video_info(self._container, self._stream, orientation)
-        size = output_size(info.width, info.height, self._clip.target)
-        if size is None:
-            multiple = self._clip.target.multiple
-            raise DecodeError(
-                "too_small", f"{self._clip.path} is {info.width} x {info.height} px, below the multiple of {multiple}."
-            )
-        self._converter = RgbConverter(size, orientation)
+        shared: dict[Size, RgbConverter] = {}
+        for target in self._clip.targets:
+            size = output_size(info.width, info.height, target)
+            if size is None:
+                smallest = f"below the multiple of {target.multiple}"
+                raise DecodeError("too_small", f"{self._clip.path} is {info.width} x {info.height} px, {smallest}.")
+            self._converters.append(shared.setdefault(size, RgbConverter(size, orientation)))
 
-    def frames(self, times_s: np.ndarray, lost_s: float) -> Frames:
-        assert self._info is not None and len(times_s) == len(self.rgb)
-        if len(times_s) > 1:
-            fps = (len(times_s) - 1) / float(times_s[-1] - times_s[0])
-        else:
-            rates = [rate for rate in (self._clip.target.fps, self._info.fps) if rate is not None and rate == rate]
-            fps = min(rates, default=math.nan)
-        return Frames(rgb=np.stack(self.rgb), times_s=times_s, info=self._info, fps=fps, lost_s=lost_s)
+    def frames(self, lost_s: float) -> list[Frames]:
+        """Stack what has come."""
+        assert self._info is not None and self.complete
+        made = []
+        for target, picked, rgb in zip(self._clip.targets, self._picked, self._rgb, strict=True):
+            times_s = self._times_s[picked]
+            if len(times_s) > 1:
+                fps = (len(times_s) - 1) / float(times_s[-1] - times_s[0])
+            else:
+                rates = [rate for rate in (target.fps, self._info.fps) if rate is not None and rate == rate]
+                fps = min(rates, default=math.nan)
+            made.append(
+                Frames(
+                    rgb=np.stack(rgb),
+                    times_s=times_s,
+                    numbers=picked,
+                    source_times_s=self._times_s,
+                    info=self._info,
+                    fps=fps,
+                    lost_s=lost_s,
+                )
+            )
+        return made

@@ -39,6 +39,8 @@ class FrameTarget:
     """Sides are rounded down to a multiple of this. 2, because 4:2:0 chroma needs even sides."""
     spread: bool = False
     """Instead of a window of a longer clip, take num_frames samples from its first to its last frame."""
+    followers: int = 0
+    """Take this many of the source's next frames after each frame as well; num_frames does not count them."""
 
     def __post_init__(self) -> None:
         """Refuse a target that means nothing."""
@@ -52,6 +54,8 @@ class FrameTarget:
                 continue
             if value is None or value < 1:
                 raise ValueError(f"{name} must be at least 1{'' if name == 'multiple' else ' or None'}, got {value}")
+        if self.followers < 0:
+            raise ValueError(f"followers must not be negative, got {self.followers}")
         if self.spread and self.num_frames is None:
             raise ValueError("spread needs num_frames: say how many samples span the clip")
 
@@ -84,10 +88,19 @@ def pick(times_s: np.ndarray, target: FrameTarget) -> np.ndarray:
         target: what is wanted.
 
     Returns:
-        (T,) int64, positions in `times_s`, strictly ascending. T <= N and T <= target.num_frames.
+        (T,) int64, positions in `times_s`, strictly ascending. T <= N; without followers T <= target.num_frames.
     """
     if len(times_s) == 0:
         return np.zeros(0, np.int64)
+    picked = _pick_samples(times_s, target)
+    if target.followers:
+        followed = picked[:, None] + np.arange(target.followers + 1)
+        picked = np.unique(np.minimum(followed, len(times_s) - 1))
+    return picked
+
+
+def _pick_samples(times_s: np.ndarray, target: FrameTarget) -> np.ndarray:
+    """Choose frames by time, without their followers."""
     if target.fps is None:
         return _pick_positions(len(times_s), target)
     first, last = float(times_s[0]), float(times_s[-1])

@@ -24,10 +24,12 @@ PYRAMID = 1.1  # ours: 12 ms a frame at 455 x 256, half of OpenCV's 1.05, and fe
 class HogPeopleFilter(Stage):
     """Counts what OpenCV's HOG detector takes for upright people in a few frames. A weak prior: see above.
 
-    No frames: all columns are missing (None). Nothing found is 0, not missing.
+    No frames, or frames smaller than its window (48 x 112 px without the padding): all columns are missing (None).
+    Nothing found is 0, not missing.
     """
 
     name: ClassVar[str] = "people"
+    licence: ClassVar[str] = "Apache-2.0 (OpenCV; the SVM's weights are compiled in)"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("hog_count", "people", "HOG detector, weak: median over the frames of how many it finds"),
         Column("hog_max_score", "1", "HOG detector, weak: largest SVM score of all frames, 0 if it finds nobody"),
@@ -69,7 +71,8 @@ class HogPeopleFilter(Stage):
     def __call__(self, clip: Any) -> Result:
         """Score one clip by `clip.frames.rgb`, (T, H, W, 3) uint8."""
         rgb = clip.frames.rgb
-        if not len(rgb):
+        width, height = self._hog.winSize
+        if not len(rgb) or rgb.shape[1] < height - 2 * PADDING_PX or rgb.shape[2] < width - 2 * PADDING_PX:
             return Result({column.name: None for column in self.columns})
         found = [self._find(rgb[number]) for number in spread(len(rgb), self.num_frames)]
         best = max((score for frame in found for score, _ in frame), default=0.0)
@@ -86,9 +89,6 @@ class HogPeopleFilter(Stage):
         """Score and height, as a share of the picture's, of each find in a frame."""
         import cv2
 
-        width, height = self._hog.winSize
-        if rgb.shape[0] < height - 2 * PADDING_PX or rgb.shape[1] < width - 2 * PADDING_PX:
-            return []  # smaller than the window even with its padding
         boxes, scores = self._hog.detectMultiScale(
             cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY),
             winStride=(STRIDE_PX, STRIDE_PX),

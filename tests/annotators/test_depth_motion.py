@@ -20,7 +20,7 @@ from openuni.modality import Map
 DIGEST = """
 import hashlib
 from tests.annotators.test_depth_motion import measure, render
-made = measure(render("dolly", num_frames=5)).map
+made = measure(render("dolly", num_frames=5), min_agreement=-1.0).map
 print(hashlib.sha256(made.data.tobytes() + made.valid.tobytes()).hexdigest())
 """
 
@@ -147,7 +147,8 @@ def test_a_flow_of_other_frames_is_refused() -> None:
 
 
 def test_another_process_and_thread_count_give_the_same_bytes() -> None:
-    made = measure(render("dolly", num_frames=5)).map
+    # Five frames are few: on some processors their pairs disagree, and the clip would be absent.
+    made = measure(render("dolly", num_frames=5), min_agreement=-1.0).map
     assert made is not None and made.valid is not None
     here = hashlib.sha256(made.data.tobytes() + made.valid.tobytes()).hexdigest()
     environment = {**os.environ, "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "PYTHONHASHSEED": "7"}

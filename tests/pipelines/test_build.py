@@ -53,7 +53,7 @@ def test_a_build_prints_what_it_did_and_where_it_is(built):
     assert "listed    6 clips" in done.stdout
     assert "selected  4 clips" in done.stdout
     assert "against: not_a_video" in done.stdout
-    assert "flow            4 samples" in done.stdout
+    assert "flow               4 samples" in done.stdout
     assert "wrote 8 shards (4 clips, 0.00 h, " in done.stdout and str(out) in done.stdout
 
 
@@ -103,7 +103,8 @@ def test_the_manifest_names_every_shard_with_its_hash(built):
     manifest = json.loads((out / "manifest.json").read_text())
     listed = {shard["path"]: shard["sha256"] for shards in manifest["shards"].values() for shard in shards}
     assert listed == hashes(out)
-    assert manifest["stages"]["flow"]["expert"] == "flow-dis"
+    flow = next(stage for stage in manifest["passes"]["annotate"] if stage["name"] == "flow")
+    assert flow["expert"] == "flow-dis"
 
 
 def test_run_json_and_events_say_what_was_run(built):
@@ -175,7 +176,7 @@ def test_an_interrupted_build_says_how_to_go_on(clips_folder, tmp_path):
     assert "error: interrupted. What is committed is kept; run the same command again to go on." in errors
     assert "Traceback" not in errors
     done = openuni(*words)
-    assert done.returncode == 0 and "flow            4 samples" in done.stdout
+    assert done.returncode == 0 and "flow               4 samples" in done.stdout
 
 
 def test_running_the_same_command_again_changes_no_file_but_the_index(built, clips_folder):
@@ -227,7 +228,7 @@ def test_windows_all_cuts_a_long_clip_into_samples_of_one_source_video(clips_fol
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--source", "foldr"], "Unknown source 'foldr'. Did you mean 'folder'? Known: folder, koala36m."),
+        (["--source", "foldr"], "Unknown source 'foldr'. Did you mean 'folder'? Known: folder, koala36m, synthetic."),
         (["--source", "folder", "--root", "missing"], "missing"),
         (["--source", "folder"], "--root"),
         (["--source", "koala36m"], "--root"),

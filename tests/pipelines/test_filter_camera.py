@@ -1,34 +1,18 @@
 """Camera: type and amounts of clips whose camera is known, drawn by moving a texture or rendered from a 3-D scene."""
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from openuni.benchmark.synth.boxes import FPS, scene
 from openuni.pipelines.filters.camera import TYPES, CameraFilter
+from tests.pipelines import filter_cases
 
 HEIGHT, WIDTH = 180, 320
 NATIVE_FPS = 30.0
 AMOUNTS = ("pan_pct_per_s", "tilt_pct_per_s", "zoom_pct_per_s", "roll_deg_per_s")
 MEASURED = (*AMOUNTS, "speed_pct_per_s", "shake_pct_per_s", "parallax")
-
-
-@dataclass
-class Frames:
-    """Sampled frames, as the score pass gives them."""
-
-    rgb: np.ndarray
-    times_s: np.ndarray
-
-
-@dataclass
-class View:
-    """What the filter reads."""
-
-    frames: Frames
-    pairs: Frames
 
 
 def texture(seed=0, height=3 * HEIGHT, width=4 * WIDTH):
@@ -61,11 +45,8 @@ def shot(x=0.0, y=0.0, log_scale=0.0, angle=0.0, height=HEIGHT, width=WIDTH, wor
 
 
 def view(frame_at, seconds=2.0, fps=NATIVE_FPS):
-    """Samples twice a second, each with the frame right after it."""
-    times_s = np.arange(0, seconds + 1e-9, 0.5)
-    first, second = (np.stack([frame_at(t) for t in times_s + later]) for later in (0, 1 / fps))
-    pairs = Frames(np.stack([first, second], axis=1), np.stack([times_s, times_s + 1 / fps], axis=1))
-    return View(Frames(first, times_s), pairs)
+    """Samples twice a second, from 0 to `seconds`, each with the frame right after it."""
+    return filter_cases.view(frame_at, seconds=seconds + 2 / fps, fps=fps, samples=2.0)
 
 
 def score(clip, **options):
@@ -148,10 +129,8 @@ def test_steady_motion_is_named_and_measured(motion):
 
 def test_pan_to_the_right_moves_the_picture_to_the_left_and_tilt_up_moves_it_down():
     left, up = (np.roll(shot(), shift, axis=axis) for shift, axis in ((-4, 1), (4, 0)))
-    times_s = np.array([0.0, 0.5])
-    nothing = Frames(np.zeros((0, 2, HEIGHT, WIDTH, 3), np.uint8), np.zeros((0, 2)))
     for picture, column in ((left, "pan_pct_per_s"), (up, "tilt_pct_per_s")):
-        scores = score(View(Frames(np.stack([shot(), picture]), times_s), nothing))
+        scores = score(filter_cases.of_frames([shot(), picture]))
         assert scores[column] == pytest.approx(100 * 4 / WIDTH / 0.5, rel=0.02)
 
 
@@ -347,16 +326,20 @@ def test_noise_and_emptiness_have_no_camera():
 
 
 def test_one_frame_and_no_pairs_are_scored_as_far_as_they_go():
-    clip = view(moved(pan=9.0), seconds=1.0)
-    nothing = Frames(clip.pairs.rgb[:0], clip.pairs.times_s[:0])
-    one = Frames(clip.frames.rgb[:1], clip.frames.times_s[:1])
-    assert set(score(View(Frames(clip.frames.rgb[:0], clip.frames.times_s[:0]), nothing)).values()) == {None}
-    assert set(score(View(one, nothing)).values()) == {None}
-    without = score(View(clip.frames, nothing))
+    samples = [moved(pan=9.0)(t) for t in (0.0, 0.5, 1.0)]
+    assert set(score(filter_cases.of_frames(np.zeros((0, HEIGHT, WIDTH, 3), np.uint8))).values()) == {None}
+    assert set(score(filter_cases.of_frames(samples[:1])).values()) == {None}
+    without = score(filter_cases.of_frames(samples))
     assert without["type"] == "pan" and without["shake_pct_per_s"] is None
-    alone = score(View(one, Frames(clip.pairs.rgb[:1], clip.pairs.times_s[:1])))
+    alone = score(view(moved(pan=9.0), seconds=0.0))
     assert alone["type"] == "pan"
     assert alone["pan_pct_per_s"] == pytest.approx(9.0, rel=0.1)  # one pixel between two frames
+
+
+@pytest.mark.parametrize("name", filter_cases.ODD)
+def test_odd_clips_are_scored(name):
+    scores = score(filter_cases.of_frames(filter_cases.ODD[name]))
+    assert scores["type"] is None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (8, 1000), (1000, 8), (33, 47), (2, 3)])

@@ -1,7 +1,6 @@
 """People: what the HOG detector takes for upright people, in drawn figures, textures, and photos if there are any."""
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,25 +8,16 @@ import pytest
 
 from openuni.errors import BadInput
 from openuni.pipelines.filters.people import HogPeopleFilter, spread
+from tests.pipelines.filter_cases import ODD, of_frames
 
 HEIGHT, WIDTH = 256, 320
 SPEC = importlib.util.find_spec("ultralytics")  # found, not imported: AGPL
 
 
-@dataclass
-class Frames:
-    rgb: np.ndarray
-
-
-@dataclass
-class View:
-    frames: Frames
-
-
 def score(rgb, **options):
     stage = HogPeopleFilter(**options)
     stage.setup()
-    return dict(stage(View(Frames(np.asarray(rgb)))).scores)
+    return dict(stage(of_frames(rgb)).scores)
 
 
 def draw_figure(picture, x, height_px, foot=235, grey=45):
@@ -97,11 +87,20 @@ def test_constant_picture_holds_nobody():
     assert score(np.full((2, HEIGHT, WIDTH, 3), 90, np.uint8))["hog_count"] == 0
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (8, 1000), (1000, 8), (33, 47), (112, 48), (111, 48), (128, 64)])
-def test_frames_of_odd_shapes_are_scored(shape):
-    rgb = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
-    scores = score(rgb)
+@pytest.mark.parametrize("shape", [(1, 1), (8, 1000), (1000, 8), (33, 47), (111, 48), (112, 47)])
+def test_frames_smaller_than_the_window_are_missing(shape):
+    assert set(score(np.zeros((2, *shape, 3), np.uint8)).values()) == {None}
+
+
+@pytest.mark.parametrize("shape", [(112, 48), (128, 64), (113, 1000), (1000, 49)])
+def test_frames_as_large_as_the_window_are_scored(shape):
+    scores = score(np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8))
     assert scores["hog_count"] >= 0 and scores["hog_max_score"] >= 0 and 0 <= scores["hog_height_fraction"] <= 1
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_clips_are_scored(name):
+    assert set(score(ODD[name]).values()) == {None}  # all are smaller than the window
 
 
 def test_no_frames_are_missing_and_not_zero():
@@ -137,7 +136,7 @@ def test_no_frames_to_look_at_is_a_clear_message():
 def test_the_filter_gives_exactly_the_columns_it_declares_and_says_hog_in_each():
     stage = HogPeopleFilter()
     stage.setup()
-    scores = stage(View(Frames(np.full((1, HEIGHT, WIDTH, 3), 90, np.uint8)))).scores
+    scores = stage(of_frames(np.full((1, HEIGHT, WIDTH, 3), 90, np.uint8))).scores
     assert list(scores) == [column.name for column in stage.columns]
     assert all(column.name.startswith("hog_") and "weak" in column.meaning for column in stage.columns)
 

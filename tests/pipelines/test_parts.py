@@ -7,9 +7,10 @@ from openuni.clip import Clip
 from openuni.errors import BadInput, UnknownName
 from openuni.modality import Map
 from openuni.panel import LABEL_PX, panel, panel_video
-from openuni.pipelines.parts import make_experts, make_filters
+from openuni.pipelines.parts import make_checks, make_experts, make_filters
 from openuni.pipelines.windows import spans, windows_of
 from openuni.sample import Sample
+from openuni.table import CHECKS, FILTERS
 
 
 def test_windows_fill_a_clip_from_its_centre_without_overlap():
@@ -28,7 +29,7 @@ def test_a_window_is_a_clip_of_its_own_that_knows_its_parent():
 
 def test_an_expert_stands_behind_what_it_reads():
     assert [stage.name for stage in make_experts(["depth-motion", "flow-dis"], {})] == ["flow", "depth"]
-    assert [stage.name for stage in make_experts(["embedded"], {})] == ["flow", "depth"]
+    assert [stage.name for stage in make_experts(["embedded"], {})] == ["flow", "depth", "segmentation"]
     assert make_experts(["none"], {}) == ()
 
 
@@ -40,8 +41,22 @@ def test_an_expert_without_what_it_reads_is_a_mistake():
 
 
 def test_settings_reach_their_part():
-    filters = make_filters({"motion": {"work_px": "96"}})
+    filters = make_filters(["all"], {"motion": {"work_px": "96"}})
     assert next(stage for stage in filters if stage.name == "motion").parameters()["work_px"] == 96
+
+
+def test_filters_are_those_named_in_the_tables_order_and_duration_always():
+    assert [stage.name for stage in make_filters(["all"], {})] == list(FILTERS)
+    assert [stage.name for stage in make_filters(["published", "motion"], {})] == ["motion", "duration", "published"]
+    with pytest.raises(UnknownName, match="Unknown filter 'moton'. Did you mean 'motion'"):
+        make_filters(["moton"], {})
+
+
+def test_a_check_runs_where_the_maps_it_reads_are_made():
+    for stage in make_checks(make_experts(["flow-dis"], {}), {}):
+        assert {stage.judges, *stage.reads} <= {"flow"}
+    assert {stage.name for stage in make_checks(make_experts(["embedded"], {}), {})} == set(CHECKS)
+    assert make_checks((), {}) == ()
 
 
 def sample() -> Sample:

@@ -96,6 +96,18 @@ class Ids(Stage):
 
 
 @dataclass(kw_only=True)
+class Faulty(Parity):
+    """Fails at one place on odd numbers and at another on multiples of four, with a message for each clip."""
+
+    def __call__(self, view: NumberView) -> Result:
+        if view.number % 2:
+            raise ValueError(f"odd: {view.number}")
+        if view.number % 4 == 0:
+            raise ValueError(f"fourth: {view.number}")
+        return super().__call__(view)
+
+
+@dataclass(kw_only=True)
 class Twice(Stage):
     """Reads the ids and gives a depth map made from them."""
 

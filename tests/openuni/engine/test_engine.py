@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from openuni.engine.ledger import read_ledger, shard_path
+from openuni.engine.ledger import error_path, read_ledger, shard_path
 from openuni.engine.local import LocalEngine
 from openuni.engine.monitor import Breaker, Monitor, silent
 from openuni.engine.retry import reopen
@@ -22,7 +22,7 @@ from openuni.engine.scratch import Scratch
 from openuni.errors import RunFailed
 from openuni.sample import decode_members
 from openuni.shard import Span, read_sample
-from tests.openuni.engine.cases import LOG, DeadlySetup, Ids, Parity, Twice, make_clips, make_job, shard_hashes
+from tests.openuni.engine.cases import LOG, DeadlySetup, Faulty, Ids, Parity, Twice, make_clips, make_job, shard_hashes
 
 HERE = LocalEngine(0)
 POOL = LocalEngine(2)
@@ -309,6 +309,22 @@ def test_an_error_leaves_its_traceback_in_the_ledgers_folder(tmp_path):
     go(job)
     (text,) = [path.read_text() for path in tmp_path.glob("ledger/segmentation/*/_errors/*.txt")]
     assert "ZeroDivisionError: planted" in text and "cases.py" in text
+
+
+def test_each_distinct_error_has_one_file_and_the_ledger_counts_its_clips(tmp_path):
+    job = make_job(tmp_path, [Faulty()], clips=8, unit_size=3)
+    go(job, breaker=Breaker(max_error_fraction=1.0))
+    found = by_number(job, job.stages[0])
+    assert {number: row["status"] for number, row in found.items()} == {
+        number: "ok" if number in (2, 6) else "error" for number in range(8)
+    }
+    counts = Counter(row["error"] for row in found.values())
+    assert sorted(counts.values()) == [2, 2, 4] and counts[""] == 2
+    for name, number in ((found[1]["error"], 1), (found[0]["error"], 0)):
+        text = error_path(tmp_path, "parity", job.fingerprints["parity"], name).read_text()
+        assert f"ValueError: {'odd' if number else 'fourth'}: " in text and "first seen on clip " in text
+    assert len(list(tmp_path.glob("ledger/parity/*/_errors/*.txt"))) == 2
+    assert found[3]["reason"] == "ValueError: odd: 3"
 
 
 def test_a_damaged_scratch_file_costs_its_clip_only(tmp_path, log):

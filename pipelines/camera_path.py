@@ -5,11 +5,12 @@ width per second, x264 crf 32: single frames 40 % off, half seconds 2 %). Fast m
 second; consecutive frames still tell it, and they alone tell shake.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from openuni.pipelines.global_motion import global_motion
+from openuni.pipelines.global_motion import Picture, global_motion
 from openuni.pipelines.planar import Similarity
 
 KINDS = ("pan", "tilt", "zoom", "roll")
@@ -40,8 +41,8 @@ class Gaps(NamedTuple):
 
 
 def measure(
-    before: np.ndarray,
-    after: np.ndarray,
+    before: Sequence[Picture],
+    after: Sequence[Picture],
     times_s: np.ndarray,
     *,
     size: tuple[int, int],
@@ -52,12 +53,13 @@ def measure(
     """Measure the motion from each frame to its partner.
 
     Args:
-        before: (K, h, w) uint8, grey, small.
-        after: (K, h, w) uint8.
+        before: K small grey frames.
+        after: K others.
         times_s: (K, 2), start and end.
         size: height and width of the frames before they were made small.
         noise_px: noise of a track, see global_motion.
-        min_explained: share of the points that must follow the motion, parallax included, for it to count.
+        min_explained: share of the points that must follow the motion, parallax included, for it to count; half of it
+            without.
         resting: (K,) bool, the camera is known to rest.
     """
     radius = radius_of(size)
@@ -68,7 +70,7 @@ def measure(
             rows.append([np.nan] * 11)
             continue
         rates = [_rates(similarity, end_s - start_s, radius) for similarity in (motion.plane, motion.whole)]
-        if motion.following + motion.parallax < min_explained:
+        if motion.following < min_explained / 2 or motion.following + motion.parallax < min_explained:
             rates = [[np.nan] * 4] * 2
         rows.append([*rates[0], motion.following, motion.parallax, motion.anchored, *rates[1]])
     table = np.array(rows, dtype=np.float64).reshape(-1, 11)

@@ -7,6 +7,7 @@ dominant motion. Dense DIS flow of the same size was no more exact, and says not
 Points and displacements are complex numbers x + iy in longer sides of the picture, from its middle, x right, y down.
 """
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,11 @@ from openuni.pipelines.planar import (
 CELL_PX = 20  # ours: 16 x 9 cells at 320 px; each holds one corner, so that shares of corners are shares of area
 WINDOW_PX = 15  # of Lucas-Kanade; ours: 9 px were as exact on clean pictures and worse on noisy ones, 21 cost more
 LEVELS = 3  # of the pyramid above the picture: 8 times half a window is the farthest that can be found, 19 % of 320 px
+STOP = (
+    3,
+    10,
+    0.03,
+)  # OpenCV's both, steps, px; ours: its default of 30 and 0.01 costs a tenth more for the same amounts
 LIGHT_PX = 31  # ours: twice the window; of 15 and 31 px the latter keeps more of a blurred picture
 MIN_GRADIENT = 0.7  # grey levels per px, RMS in the weaker direction; ours: twice what noise of 2 levels leaves
 NATIVE_PX, SAMPLE_PX = 0.15, 0.4
@@ -58,9 +64,42 @@ class Motion(NamedTuple):
     """Share of the corners that depart from the plane as depth does in a travelling camera's picture, beyond chance."""
 
 
+class Picture:
+    """A small grey frame and what tracking needs of it, made once for all frames that it is compared with."""
+
+    def __init__(self, grey: np.ndarray) -> None:
+        self.grey = grey
+        """(h, w) uint8, longer side about 320 px."""
+
+    @cached_property
+    def flat(self) -> np.ndarray:
+        """The picture less its local mean, (h, w) uint8 around 128.
+
+        Lucas-Kanade takes grey levels as they are; lamps flash, exposures adapt and torches wander.
+        """
+        import cv2
+
+        return np.asarray(cv2.addWeighted(self.grey, 1.0, cv2.blur(self.grey, (LIGHT_PX, LIGHT_PX)), -1.0, 128.0))
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """The strongest corner of each cell that has texture: (M, 2) float32 x, y px."""
+        import cv2
+
+        # OpenCV sums squares of Sobel / (4 * block * 255) over the block.
+        unit = _SOBEL_GAIN / (4 * _BLOCK_PX * 255)
+        least = _BLOCK_PX**2 * (MIN_GRADIENT * unit) ** 2
+        rows, columns = _grid(self.flat.shape)
+        padding = [(0, -side % CELL_PX) for side in self.flat.shape]
+        strength = np.pad(cv2.cornerMinEigenVal(self.flat, _BLOCK_PX), padding)
+        cells = strength.reshape(rows, CELL_PX, columns, CELL_PX).swapaxes(1, 2).reshape(-1, CELL_PX**2)
+        row, column = np.divmod(np.arange(len(cells)), columns)
+        y, x = np.divmod(cells.argmax(axis=1), CELL_PX)
+        corners = np.stack([column * CELL_PX + x, row * CELL_PX + y], axis=1).astype(np.float32)
+        return np.asarray(corners[cells.max(axis=1) >= least])
+
+
 class _Tracks(NamedTuple):
-    corners: np.ndarray
-    """(M, 2) float32 x, y px, found and lost ones."""
     points: np.ndarray
     """(N,) complex, starts of those found."""
     steps: np.ndarray
@@ -74,15 +113,15 @@ class _Tracks(NamedTuple):
 
 
 def global_motion(
-    before: np.ndarray, after: np.ndarray, *, size: tuple[int, int], noise_px: float, resting: bool = False
+    before: Picture, after: Picture, *, size: tuple[int, int], noise_px: float, resting: bool = False
 ) -> Motion | None:
     """Find the dominant motion from one frame to another.
 
     Args:
-        before: (h, w) uint8, grey, longer side about 320 px.
-        after: (h, w) uint8, grey.
+        before: one frame.
+        after: another one of the same size.
         size: height and width of the frames before they were made small; only their ratio counts.
-        noise_px: noise of a track, px of (h, w): NATIVE_PX or SAMPLE_PX.
+        noise_px: noise of a track, px of the small frames: NATIVE_PX or SAMPLE_PX.
         resting: the camera is known to rest around this time, and only its tremor is looked for: from one frame to the
             next a speaker moves too little to be told from the wall behind.
 
@@ -127,50 +166,23 @@ def global_motion(
     )
 
 
-def _track(before: np.ndarray, after: np.ndarray, size: tuple[int, int]) -> _Tracks | None:
+def _track(before: Picture, after: Picture, size: tuple[int, int]) -> _Tracks | None:
     import cv2
 
-    flat = _flat(before)
-    corners = _corners(flat)
+    corners = before.corners
     if len(corners) < MIN_POINTS:
         return None
     window = (WINDOW_PX, WINDOW_PX)
     moved, found, _ = cv2.calcOpticalFlowPyrLK(  # type: ignore[call-overload]  # None: no first guess
-        flat, _flat(after), corners[:, None], None, winSize=window, maxLevel=LEVELS
+        before.flat, after.flat, corners[:, None], None, winSize=window, maxLevel=LEVELS, criteria=STOP
     )
     tracked = (found[:, 0] > 0) & np.isfinite(moved[:, 0]).all(axis=1)
     if tracked.sum() < MIN_POINTS:
         return None
-    extent = np.array(before.shape[::-1])
+    extent = np.array(before.grey.shape[::-1])
     unit = np.array(size[::-1]) / extent / max(size)
     starts, ends = (((xy - (extent - 1) / 2) * unit) @ [1, 1j] for xy in (corners, moved[:, 0]))
-    return _Tracks(corners, starts[tracked], (ends - starts)[tracked], starts[~tracked], unit, extent * unit / 2)
-
-
-def _flat(grey: np.ndarray) -> np.ndarray:
-    """A picture less its local mean, (H, W) uint8 around 128.
-
-    Lucas-Kanade takes grey levels as they are; lamps flash, exposures adapt and torches wander.
-    """
-    import cv2
-
-    return np.asarray(cv2.addWeighted(grey, 1.0, cv2.blur(grey, (LIGHT_PX, LIGHT_PX)), -1.0, 128.0))
-
-
-def _corners(grey: np.ndarray) -> np.ndarray:
-    """The strongest corner of each cell that has texture: (M, 2) float32 x, y px."""
-    import cv2
-
-    # OpenCV sums squares of Sobel / (4 * block * 255) over the block.
-    unit = _SOBEL_GAIN / (4 * _BLOCK_PX * 255)
-    least = _BLOCK_PX**2 * (MIN_GRADIENT * unit) ** 2
-    rows, columns = _grid(grey.shape)
-    strength = np.pad(cv2.cornerMinEigenVal(grey, _BLOCK_PX), [(0, -side % CELL_PX) for side in grey.shape])
-    cells = strength.reshape(rows, CELL_PX, columns, CELL_PX).swapaxes(1, 2).reshape(-1, CELL_PX**2)
-    row, column = np.divmod(np.arange(len(cells)), columns)
-    y, x = np.divmod(cells.argmax(axis=1), CELL_PX)
-    corners = np.stack([column * CELL_PX + x, row * CELL_PX + y], axis=1).astype(np.float32)
-    return np.asarray(corners[cells.max(axis=1) >= least])
+    return _Tracks(starts[tracked], (ends - starts)[tracked], starts[~tracked], unit, extent * unit / 2)
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -178,7 +190,7 @@ def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
     return -(-shape[0] // CELL_PX), -(-shape[1] // CELL_PX)
 
 
-def _bare_votes(before: np.ndarray, after: np.ndarray, tracks: _Tracks, motion: Similarity) -> tuple[int, int]:
+def _bare_votes(before: Picture, after: Picture, tracks: _Tracks, motion: Similarity) -> tuple[int, int]:
     """How many cells without a corner stayed in place, and how many moved by `motion` instead.
 
     Corners lie where texture is, which may be on a speaker before a smooth wall; the wall's shading stays in its place.
@@ -188,24 +200,25 @@ def _bare_votes(before: np.ndarray, after: np.ndarray, tracks: _Tracks, motion: 
     shift, turn = motion
     if abs(shift) + abs(turn) * float(np.hypot(*tracks.half)) < _TELLING * tracks.unit.max():
         return 0, 0
-    rows, columns = _grid(before.shape)
+    shape = before.grey.shape
+    rows, columns = _grid(shape)
     bare = np.ones((rows, columns), dtype=bool)
-    bare[tuple((tracks.corners.astype(int) // CELL_PX).T[::-1])] = False
+    bare[tuple((before.corners.astype(int) // CELL_PX).T[::-1])] = False
     if not bare.any():
         return 0, 0
-    middle = (np.array(before.shape[::-1]) - 1) / 2
+    middle = (np.array(shape[::-1]) - 1) / 2
     linear = np.array([[1 + turn.real, -turn.imag], [turn.imag, 1 + turn.real]]) * tracks.unit / tracks.unit[:, None]
     offset = np.array([shift.real, shift.imag]) / tracks.unit + middle - linear @ middle
     flags, border = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
     matrix = np.column_stack([linear, offset])
-    carried = cv2.warpAffine(after, matrix, before.shape[::-1], flags=flags, borderMode=border)
+    carried = cv2.warpAffine(after.grey, matrix, shape[::-1], flags=flags, borderMode=border)
     stay, go = (
         cv2.resize(
-            np.abs(cv2.blur(cv2.subtract(before, other, dtype=cv2.CV_32F), (_SHADE_PX, _SHADE_PX))),
+            np.abs(cv2.blur(cv2.subtract(before.grey, other, dtype=cv2.CV_32F), (_SHADE_PX, _SHADE_PX))),
             (columns, rows),
             interpolation=cv2.INTER_AREA,
         )[bare]
-        for other in (after, carried)
+        for other in (after.grey, carried)
     )
     return int((stay < go - _SAME_GREY).sum()), int((go < stay - _SAME_GREY).sum())
 

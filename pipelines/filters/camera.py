@@ -9,7 +9,7 @@ from openuni.engine.stage import Column, Result, Stage
 from openuni.pipelines import camera_path
 from openuni.pipelines.camera_path import KINDS, Gaps
 from openuni.pipelines.filters.motion import small_grey
-from openuni.pipelines.global_motion import NATIVE_PX, SAMPLE_PX
+from openuni.pipelines.global_motion import NATIVE_PX, SAMPLE_PX, Picture
 
 TYPES = ("static", *KINDS, "translation", "shake", "mixed")
 
@@ -46,18 +46,18 @@ class CameraFilter(Stage):
     min_speed_pct_per_s: float = 0.5
     """Below this speed a camera is static. Ours: a 5 s clip then moves by less than 2.5 % of its width; cameras on a
     tripod gave at most 0.06 with movers on half of the picture, and slower pans are measured to 0.03."""
-    min_shake_pct_per_s: float = 1.5
+    min_shake_pct_per_s: float = 2.5
     """From this shake on, if it is more than the speed, the type is shake. Ours: coding made 0.6 of a steady pan of
-    10 % per second; of real clips, three on a tripod gave at most 0.3, quiet hands 1.2 and 1.7, others 3 and 11."""
+    10 % per second; of real clips, three on a tripod gave at most 0.3, two in quiet hands 1.2 to 2, others 3 to 22."""
     min_parallax: float = 0.3
     """From this parallax on a moving camera's type is translation. Ours: 18 generated dollies, orbits and walks gave
-    0.35 to 0.49, two real ones 0.30 and 0.37, pans and zooms with a mover on 40 % of the picture 0.21 to 0.27."""
+    0.35 to 0.49, two real ones 0.30 to 0.41, pans and zooms with a mover on 40 % of the picture 0.21 to 0.27."""
     min_share: float = 0.6
     """Share of the squared speed that pan, tilt, zoom or roll must have to name the type: a pan is within 39 degrees
     of level."""
     min_explained: float = 0.3
-    """A gap between two frames counts if this share of the picture follows the main motion, parallax included. Ours:
-    lost tracks agreed on up to a quarter."""
+    """A gap between two frames counts if this share of the picture follows the main motion, parallax included, and half
+    of it without. Ours: after a cut 0.12 was found to follow and 0.28 to be parallax; walks have 0.18 and more."""
 
     def setup(self) -> None:
         """Hold OpenCV to one thread, so that results do not depend on the machine's cores."""
@@ -72,10 +72,10 @@ class CameraFilter(Stage):
         if not len(rgb):
             return Result(scores)
         size = (int(rgb.shape[1]), int(rgb.shape[2]))
-        grey = small_grey(rgb, work_px=self.work_px)
+        samples = self._pictures(rgb)
         spans_s = np.stack([times_s[:-1], times_s[1:]], axis=1)
-        apart = self._measure(grey[:-1], grey[1:], spans_s, size, SAMPLE_PX, np.zeros(len(spans_s), dtype=bool))
-        native, slowest = self._native(clip.pairs, apart, size)
+        apart = self._measure(samples[:-1], samples[1:], spans_s, size, SAMPLE_PX, np.zeros(len(spans_s), dtype=bool))
+        native, slowest = self._native(clip.pairs, dict(zip(times_s.tolist(), samples, strict=True)), apart, size)
         gaps = camera_path.joined(apart, native)
         seen, known = np.isfinite(gaps.following), np.isfinite(gaps.rates[:, 0])
         if seen.any():
@@ -84,22 +84,29 @@ class CameraFilter(Stage):
             scores |= self._amounts(gaps, native, slowest, float(gaps.parallax[known].mean()), size)
         return Result(scores)
 
-    def _native(self, pairs: Any, apart: Gaps, size: tuple[int, int]) -> tuple[Gaps, np.ndarray]:
-        """Motion from frame to frame, and how fast the camera is at least around each pair, (P,) Around.slowest."""
+    def _pictures(self, rgb: np.ndarray) -> list[Picture]:
+        return [Picture(grey) for grey in small_grey(rgb, work_px=self.work_px)] if len(rgb) else []
+
+    def _native(
+        self, pairs: Any, samples: dict[float, Picture], apart: Gaps, size: tuple[int, int]
+    ) -> tuple[Gaps, np.ndarray]:
+        """Motion from frame to frame, and how fast the camera is at least around each pair, (P,) Around.slowest.
+
+        `samples`: the pictures at their times; a pair starts with one of them.
+        """
         times_s = np.asarray(pairs.times_s, dtype=np.float64).reshape(-1, 2)
         told = camera_path.around(apart, times_s[:, 0])
         resting = told.fastest < self.min_speed_pct_per_s
-        rgb = pairs.rgb.reshape(-1, *size, 3)
-        grey = small_grey(rgb, work_px=self.work_px) if len(rgb) else np.empty((0, 1, 1), np.uint8)
-        native = self._measure(grey[::2], grey[1::2], times_s, size, NATIVE_PX, resting)
+        firsts = [samples[start_s] for start_s in times_s[:, 0].tolist()]
+        native = self._measure(firsts, self._pictures(pairs.rgb[:, 1]), times_s, size, NATIVE_PX, resting)
         # Where smooth areas alone tell that the camera rests, corners are on what moves, and say nothing of a tremor.
         native.rates[(native.anchored == 0) | (resting & (told.anchored < self.min_explained))] = np.nan
         return native, told.slowest
 
     def _measure(
         self,
-        before: np.ndarray,
-        after: np.ndarray,
+        before: list[Picture],
+        after: list[Picture],
         times_s: np.ndarray,
         size: tuple[int, int],
         noise_px: float,

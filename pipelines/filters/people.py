@@ -3,7 +3,7 @@
 Histograms of oriented gradients and a linear SVM (Dalal and Triggs, CVPR 2005), trained on pedestrians: upright, whole,
 at least 96 px high (37 % of a picture 256 px high). It misses most people that sit, are cut off or near, and finds
 some where none are: of ten real clips, eight of which show people or drawn figures, it found somebody in five, in most
-of the frames in three, and in a screen recording too. For a first look at what a source holds; detectors with weights
+of the frames in four, and in a screen recording too. For a first look at what a source holds; detectors with weights
 replace it, and no preset uses it.
 """
 

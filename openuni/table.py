@@ -31,6 +31,8 @@ FILTERS = {
     "luminance": "openuni.pipelines.filters.luminance:LuminanceFilter",
     "borders": "openuni.pipelines.filters.borders:BordersFilter",
     "frozen": "openuni.pipelines.filters.frozen:FrozenFilter",
+    "watermark": "openuni.pipelines.filters.watermark:WatermarkFilter",
+    "text": "openuni.pipelines.filters.text:TextFilter",
     "duration": "openuni.pipelines.filters.duration:DurationFilter",
     "resolution": "openuni.pipelines.filters.resolution:ResolutionFilter",
     "container": "openuni.pipelines.filters.container:ContainerFilter",

@@ -25,7 +25,8 @@ LINKED = ("annotators", "benchmark", "model", "pipelines")
 
 HEAVY = {
     *("accelerate", "av", "cv2", "decord", "diffusers", "embreex", "matplotlib", "mitsuba", "mujoco", "onnxruntime"),
-    *("pandas", "pyarrow", "ray", "scipy", "torch", "torchvision", "transformers", "ultralytics", "webdataset"),
+    *("pandas", "pyarrow", "rapidocr", "ray", "scipy", "torch", "torchvision", "transformers", "ultralytics"),
+    "webdataset",
 }
 """Libraries that openuni/ imports only inside functions: each costs 0.1 to 5 s or may be absent."""
 ALLOWED_AT_TOP = {

@@ -24,6 +24,7 @@ RGB = "openuni.codec.rgb:RGB"
 SOURCES = {
     "folder": "openuni.pipelines.sources.folder:Folder",
     "koala36m": "openuni.pipelines.sources.koala36m:Koala36M",
+    "synthetic": "openuni.pipelines.sources.synthetic:Synthetic",
 }
 
 FILTERS = {
@@ -31,7 +32,9 @@ FILTERS = {
     "luminance": "openuni.pipelines.filters.luminance:LuminanceFilter",
     "borders": "openuni.pipelines.filters.borders:BordersFilter",
     "frozen": "openuni.pipelines.filters.frozen:FrozenFilter",
+    "camera": "openuni.pipelines.filters.camera:CameraFilter",
     "watermark": "openuni.pipelines.filters.watermark:WatermarkFilter",
+    "people": "openuni.pipelines.filters.people:PeopleFilter",
     "text": "openuni.pipelines.filters.text:TextFilter",
     "duration": "openuni.pipelines.filters.duration:DurationFilter",
     "resolution": "openuni.pipelines.filters.resolution:ResolutionFilter",
@@ -40,13 +43,22 @@ FILTERS = {
 }
 """In the order they run: those that need frames first, since decoding also tells what the container says."""
 
-CHECKS: dict[str, str] = {}
+CHECKS = {
+    "flow_check": "openuni.pipelines.checks.flow:FlowCheck",
+    "depth_check": "openuni.pipelines.checks.depth:DepthCheck",
+    "segmentation_check": "openuni.pipelines.checks.segmentation:SegmentationCheck",
+}
 """What judges the experts' maps; each runs where the maps it reads are made."""
 
 ANNOTATORS = {
     "flow-dis": "openuni.annotators.flow_dis:DisFlow",
     "depth-motion": "openuni.annotators.depth_motion:MotionDepth",
     "segmentation-motion": "openuni.annotators.segmentation_motion:MotionSegmentation",
+    "truth-depth": "openuni.benchmark.synth.experts:TruthDepth",
+    "truth-flow": "openuni.benchmark.synth.experts:TruthFlow",
+    "truth-segmentation": "openuni.benchmark.synth.experts:TruthSegmentation",
+    "truth-skeleton": "openuni.benchmark.synth.experts:TruthSkeleton",
+    "truth-densepose": "openuni.benchmark.synth.experts:TruthDensePose",
 }
 
 PRESETS = {
@@ -58,15 +70,64 @@ PRESETS = {
 
 EXPERT_SETS: dict[str, tuple[str, ...]] = {
     "embedded": ("flow-dis", "depth-motion", "segmentation-motion"),
+    "truth": ("truth-depth", "truth-flow", "truth-segmentation", "truth-skeleton", "truth-densepose"),
     "none": (),
 }
-"""Sets of experts that `--experts` knows besides single names. embedded: no weights, any CPU."""
+"""Sets of experts that `--experts` knows besides single names. embedded: no weights, any CPU. truth: no estimates, the
+exact maps of rendered clips."""
 
+RENDERED = {
+    "list": "openuni.benchmark.synth.listing:list_rendered",
+    "make": "openuni.benchmark.synth.listing:make_small_set",
+}
+"""What the source `synthetic` needs of the renderer, which it may not import."""
+
+METRICS = {
+    "depth.abs_rel": "openuni.benchmark.metrics.depth:ABS_REL",
+    "depth.delta1": "openuni.benchmark.metrics.depth:DELTA1",
+    "depth.delta2": "openuni.benchmark.metrics.depth:DELTA2",
+    "depth.delta3": "openuni.benchmark.metrics.depth:DELTA3",
+    "depth.rmse": "openuni.benchmark.metrics.depth:RMSE",
+    "depth.rmse_log": "openuni.benchmark.metrics.depth:RMSE_LOG",
+    "depth.flicker": "openuni.benchmark.metrics.depth:FLICKER",
+    "flow.epe": "openuni.benchmark.metrics.flow:EPE",
+    "flow.fl": "openuni.benchmark.metrics.flow:FL",
+    "flow.out1": "openuni.benchmark.metrics.flow:OUT1",
+    "flow.out3": "openuni.benchmark.metrics.flow:OUT3",
+    "flow.out5": "openuni.benchmark.metrics.flow:OUT5",
+    "segmentation.miou": "openuni.benchmark.metrics.segmentation:MIOU",
+    "segmentation.miou_by_frame": "openuni.benchmark.metrics.segmentation:MIOU_BY_FRAME",
+    "segmentation.foreground_iou": "openuni.benchmark.metrics.segmentation:FOREGROUND_IOU",
+    "segmentation.ap": "openuni.benchmark.metrics.segmentation:AP",
+    "segmentation.j": "openuni.benchmark.metrics.segmentation:J",
+    "segmentation.f": "openuni.benchmark.metrics.segmentation:F",
+    "skeleton.pck_box": "openuni.benchmark.metrics.skeleton:PCK_BOX",
+    "skeleton.pck_box_seen": "openuni.benchmark.metrics.skeleton:PCK_BOX_SEEN",
+    "skeleton.pck_torso": "openuni.benchmark.metrics.skeleton:PCK_TORSO",
+    "skeleton.pck_torso_seen": "openuni.benchmark.metrics.skeleton:PCK_TORSO_SEEN",
+    "skeleton.oks": "openuni.benchmark.metrics.skeleton:OKS",
+    "skeleton.ap": "openuni.benchmark.metrics.skeleton:AP",
+    "densepose.part_iou": "openuni.benchmark.metrics.densepose:PART_IOU",
+    "densepose.part_accuracy": "openuni.benchmark.metrics.densepose:PART_ACCURACY",
+    "densepose.person_iou": "openuni.benchmark.metrics.densepose:PERSON_IOU",
+    "densepose.uv_error": "openuni.benchmark.metrics.densepose:UV_ERROR",
+    "densepose.uv_near": "openuni.benchmark.metrics.densepose:UV_WITHIN",
+}
+"""Functions of arrays, by modality. docs/metrics.md says what each means and how it is averaged."""
 
 TIERS = {
     "fast": "openuni.benchmark.synth.shade:FastTier",
 }
 """Ways to draw RGB for rendered scenes; truth is the same under all of them."""
+
+IMPORTERS = {
+    "ue": "openuni.benchmark.importers.ue:Unreal",
+    "sintel": "openuni.benchmark.importers.sintel:Sintel",
+    "spring": "openuni.benchmark.importers.spring:Spring",
+    "tartanair": "openuni.benchmark.importers.tartanair:TartanAir",
+    "kubric": "openuni.benchmark.importers.kubric:Kubric",
+}
+"""Readers of others' renders and datasets, for `openuni unibench import`."""
 
 
 def load(kind: str, table: dict[str, str], name: str) -> Any:

@@ -25,6 +25,8 @@ class ClipView:
         """Size, rate and length at which `frames` are read."""
         self.maps: dict[str, Map] = {}
         """The maps that the stage reads, by stage name, in their stored form."""
+        self.shared: dict[str, Any] = {}
+        """What one stage keeps for later stages of the same clip because it is costly to make twice."""
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -77,6 +79,7 @@ class ClipView:
         """Free the frames and the maps."""
         self.__dict__.pop("frames", None)
         self.maps.clear()
+        self.shared.clear()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 DIR/unibench.parquet            one row per clip
 DIR/clips/NAME/rgb.mp4          H.264, crf 8; rgb/0000.png ... beside it on request, exact
-DIR/clips/NAME/truth.npz        the arrays of Truth at full precision
+DIR/clips/NAME/truth.npz        the arrays of Truth at full precision; imported clips have some of them
 DIR/clips/NAME/clip.json        what the row says
 DIR/clips/NAME/preview.png      a small picture of the middle frame
 """
@@ -10,6 +10,7 @@ DIR/clips/NAME/preview.png      a small picture of the middle frame
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 
 from openuni.benchmark.synth.npz import read_npz, write_npz
 from openuni.benchmark.synth.render import RenderedClip
-from openuni.benchmark.synth.truth import BEHIND_GLASS, Truth
+from openuni.benchmark.synth.truth import BEHIND_GLASS, UNKNOWN_GLASS, Truth
 from openuni.errors import BadInput
 
 INDEX = "unibench.parquet"
@@ -41,6 +42,8 @@ _SHAPES: dict[str, tuple[tuple[str | int, ...], str]] = {
     "person_ids": (("P",), "uint8"),
 }
 """Truth's arrays: shape and dtype."""
+_TOGETHER = (("flow", "flow_valid"), ("densepose", "uv"), ("keypoints", "person_ids"))
+"""Arrays that mean nothing one without the other."""
 
 
 def write_clip(root: Path, clip: RenderedClip, *, png: bool = False) -> dict[str, Any]:
@@ -84,6 +87,7 @@ def write_clip(root: Path, clip: RenderedClip, *, png: bool = False) -> dict[str
 def describe(clip: RenderedClip) -> dict[str, Any]:
     """Return JSON-able facts of a clip: clip.json, and but for "facts" the index's columns."""
     num_frames, height, width, _ = clip.rgb.shape
+    partial = {} if clip.truth.has(*_SHAPES) else {"arrays": sorted(clip.truth.arrays())}
     return {
         "clip": clip.name,
         "family": clip.family,
@@ -93,11 +97,12 @@ def describe(clip: RenderedClip) -> dict[str, Any]:
         "height": height,
         "width": width,
         "fps": clip.fps,
-        "people": len(clip.truth.person_ids),
+        "people": len(clip.truth.person_ids) if clip.truth.has("person_ids") else None,
         "tier": clip.tier,
         "behind_glass": clip.truth.behind_glass,
         "truth_sha256": clip.truth.sha256,
         "facts": dict(clip.facts),
+        **partial,
     }
 
 
@@ -146,9 +151,9 @@ def read_clip(folder: Path) -> RenderedClip:
     about = _read_about(folder)
     rgb = _read_rgb(folder)
     truth = read_truth(folder, about)
-    if len(rgb) != len(truth.depth) or rgb.shape[1:3] != truth.depth.shape[1:]:
+    if rgb.shape[:3] != truth.size:
         raise BadInput(
-            f"{folder}: RGB has {_size(rgb)}, truth {_size(truth.depth)}: truth is missing for a frame. "
+            f"{folder}: RGB has {_size(rgb.shape)}, truth {_size(truth.size)}: truth is missing for a frame. "
             "Render the clip again."
         )
     keys = ("family", "seed", "caption", "fps", "tier", "facts")
@@ -168,7 +173,9 @@ def read_truth(folder: Path, about: dict[str, Any] | None = None) -> Truth:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read ({error}). Render the clip again.") from error
     sizes: dict[str, int] = {}
-    for name, (shape, dtype) in _SHAPES.items():
+    names = _wanted(folder, about)
+    for name in names:
+        shape, dtype = _SHAPES[name]
         if name not in arrays:
             raise BadInput(f"{path} has no array {name!r}. Render the clip again.")
         given = arrays[name]
@@ -182,11 +189,19 @@ def read_truth(folder: Path, about: dict[str, Any] | None = None) -> Truth:
                 f"{given.dtype}: truth is missing for a frame, or the file is damaged. Render the clip again."
             )
     policy = about["behind_glass"]
-    if policy not in BEHIND_GLASS:
-        raise BadInput(
-            f"{folder / 'clip.json'}: behind_glass must be one of {', '.join(BEHIND_GLASS)}, got {policy!r}."
-        )
-    return Truth(**{name: arrays[name] for name in _SHAPES}, behind_glass=policy)
+    known = (*BEHIND_GLASS, UNKNOWN_GLASS)
+    if policy not in known:
+        raise BadInput(f"{folder / 'clip.json'}: behind_glass must be one of {', '.join(known)}, got {policy!r}.")
+    return Truth(**{name: arrays[name] for name in names}, behind_glass=policy)
+
+
+def _wanted(folder: Path, about: dict[str, Any]) -> list[str]:
+    """Return the arrays that a clip must have: all of them, unless its clip.json names some ("arrays")."""
+    names = about.get("arrays", list(_SHAPES))
+    known = isinstance(names, list) and set(map(str, names)) <= set(_SHAPES)
+    if not (known and names and all(len({one in names for one in pair}) == 1 for pair in _TOGETHER)):
+        raise BadInput(f'{folder / "clip.json"}: "arrays" names no truth that can be read. Import the clip again.')
+    return [name for name in _SHAPES if name in names]
 
 
 def _read_about(folder: Path) -> dict[str, Any]:
@@ -195,10 +210,12 @@ def _read_about(folder: Path) -> dict[str, Any]:
         about = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read ({error}). Give a clip of a rendered folder.") from error
-    wanted = {"family": str, "seed": int, "caption": str, "fps": float, "tier": str, "facts": dict, "behind_glass": str}
+    wanted = {"family": str, "caption": str, "fps": float, "tier": str, "facts": dict, "behind_glass": str}
     for key, kind in wanted.items():
         if not isinstance(about, dict) or not isinstance(about.get(key), kind):
             raise BadInput(f"{path} lacks {key!r} ({kind.__name__}). Render the clip again.")
+    if not isinstance(about.get("seed"), int | None):
+        raise BadInput(f"{path}: 'seed' must be a number or null. Render the clip again.")
     found: dict[str, Any] = about
     return found
 
@@ -217,8 +234,8 @@ def _read_rgb(folder: Path) -> np.ndarray:
         raise BadInput(f"{folder}: the frames cannot be read ({error}). Render the clip again.") from error
 
 
-def _size(frames: np.ndarray) -> str:
-    return f"{len(frames)} frames of {frames.shape[2]}x{frames.shape[1]}"
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[0]} frames of {shape[2]}x{shape[1]}"
 
 
 assert set(_SHAPES) == {field.name for field in fields(Truth)} - {"behind_glass"}

@@ -227,7 +227,7 @@ def render_run(
         job.plan.append(config.listed())
         reopen(job, retry)
         run(job, engine, event=folder.event, breaker=breaker or Breaker(), quiet=quiet)
-        _sweep(job.out)
+        sweep(job.out)
         table, failed = _index(job, config)
         folder.event("rendered", clips=table.num_rows, failed=dict(failed))
     if not table.num_rows:
@@ -248,7 +248,7 @@ def _refuse_other(folder: RunFolder, config: RenderConfig) -> None:
             )
 
 
-def _sweep(out: Path) -> None:
+def sweep(out: Path) -> None:
     """Remove what killed workers left half-written."""
     import shutil
 
@@ -284,7 +284,7 @@ def _index(job: Job, config: RenderConfig) -> tuple[Any, Counter[str]]:
         "official": config.official,
         "versions": json.dumps({name: versions()[name] for name in DECIDING}, sort_keys=True),
     }
-    schema = _schema()
+    schema = index_schema()
     columns |= {name: pa.array([value] * ledger.num_rows, schema.field(name).type) for name, value in same.items()}
     table = pa.table([pc.cast(columns[field.name], field.type) for field in schema], schema=schema)
     with replacing(job.out / INDEX) as file:
@@ -294,7 +294,8 @@ def _index(job: Job, config: RenderConfig) -> tuple[Any, Counter[str]]:
     return table, failed
 
 
-def _schema() -> Any:
+def index_schema() -> Any:
+    """Return the columns of unibench.parquet."""
     import pyarrow as pa
 
     text, number, real = pa.string(), pa.int64(), pa.float64()

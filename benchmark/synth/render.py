@@ -47,11 +47,12 @@ class RenderedClip:
 
     name: str
     family: str
-    seed: int
+    seed: int | None
+    """None for imported clips."""
     caption: str
     fps: float
     tier: str
-    """What drew RGB; empty where nothing did."""
+    """What drew RGB: a tier, or the importer's name; empty where nothing did."""
     rgb: np.ndarray
     """(T, H, W, 3) uint8."""
     truth: Truth
@@ -135,8 +136,25 @@ def frame_by_frame(
 
 
 def maps_of(truth: Truth) -> dict[str, Map]:
-    """Turn truth into maps of the five modalities, as openuni/modality.py has them."""
-    height, width = truth.depth.shape[1:]
+    """Turn truth into maps of those of the five modalities that it has, as openuni/modality.py has them."""
+    maps = {}
+    if truth.has("depth"):
+        known = ~np.isnan(truth.depth)
+        maps["depth"] = Map(data=truth.depth, valid=known, facts={"kind": "metric_depth"})
+    if truth.has("flow"):
+        hidden = {"occluded": truth.occluded} if truth.has("occluded") else {}
+        maps["flow"] = Map(data=truth.flow, valid=truth.flow_valid, arrays=hidden)
+    if truth.has("densepose"):
+        maps["densepose"] = Map(data=truth.densepose, arrays={"uv": np.rint(255 * truth.uv).astype(np.uint8)})
+    if truth.has("keypoints", "segmentation"):
+        maps["skeleton"] = _skeleton(truth)
+    if truth.has("segmentation"):
+        maps["segmentation"] = Map(data=truth.segmentation)
+    return maps
+
+
+def _skeleton(truth: Truth) -> Map:
+    height, width = truth.size[1:]
     people = [int(one) for one in truth.person_ids]
     keypoints = truth.keypoints.copy()
     seen = (keypoints[..., 2] > 1).any(axis=-1, keepdims=True)
@@ -144,13 +162,7 @@ def maps_of(truth: Truth) -> dict[str, Map]:
     keypoints[..., 2] = np.where(seen, np.array([0, HIDDEN_CONFIDENCE, 1])[keypoints[..., 2].astype(int)], 0)
     boxes = np.stack([_boxes(truth.segmentation, one) for one in people], axis=1) if people else None
     arrays = {} if boxes is None else {"boxes": boxes, "track_ids": np.array(people, np.int64)}
-    return {
-        "depth": Map(data=truth.depth, valid=np.ones(truth.depth.shape, bool), facts={"kind": "metric_depth"}),
-        "flow": Map(data=truth.flow, valid=truth.flow_valid, arrays={"occluded": truth.occluded}),
-        "densepose": Map(data=truth.densepose, arrays={"uv": np.rint(255 * truth.uv).astype(np.uint8)}),
-        "skeleton": Map(data=keypoints, arrays=arrays, facts={"height": height, "width": width}),
-        "segmentation": Map(data=truth.segmentation),
-    }
+    return Map(data=keypoints, arrays=arrays, facts={"height": height, "width": width})
 
 
 def _boxes(segmentation: np.ndarray, one: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 
@@ -10,45 +11,97 @@ from openuni.benchmark.synth.body import COCO_JOINTS, JOINT_BONES, JOINT_DEPTHS
 from openuni.benchmark.synth.geometry import Geometry, Hits, Posed
 from openuni.benchmark.synth.rotation import dot, length
 from openuni.benchmark.synth.scene import Camera, Scene
+from openuni.engine.stage import Absent
 
 BEHIND_GLASS = ("first_surface", "see_through")
+UNKNOWN_GLASS = "unknown"
+"""The policy of imported clips, whose renderers did not say."""
 VISIBLE_TOLERANCE = 3e-4  # ours, relative distance: Embree's float32 errs by 1e-6, at grazing rays by 1e-5
 MAX_FLOW_PX = 2047.0  # what the flow codec stores; a point that passes close by the camera moves farther
 
 
+class MissingTruth(Absent):
+    """An array was read that this clip's truth does not have. A stage that scores it is then absent."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"truth_has_no_{name}")
+
+
+class _Array:
+    """A field of Truth: an array, or nothing, and then reading it raises MissingTruth."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, truth: None, owner: type) -> None: ...
+    @overload
+    def __get__(self, truth: object, owner: type) -> np.ndarray: ...
+    def __get__(self, truth: object | None, owner: type) -> np.ndarray | None:
+        if truth is None:  # dataclass asks the class for the field's default: nothing
+            return None
+        found: np.ndarray | None = truth.__dict__[self._name]
+        if found is None:
+            raise MissingTruth(self._name)
+        return found
+
+    def __set__(self, truth: object, value: np.ndarray | None) -> None:
+        truth.__dict__[self._name] = value
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Truth:
-    """The truth of a clip. T frames of H x W pixels, P people. Pixel (0, 0) is a centre, as everywhere in openuni."""
+    """The truth of a clip. T frames of H x W pixels, P people. Pixel (0, 0) is a centre, as everywhere in openuni.
 
-    depth: np.ndarray
-    """(T, H, W) float32, z along the optical axis, metres; +inf where the ray leaves the scene (sky)."""
-    flow: np.ndarray
+    Rendered clips have every array. Imported ones have what their source tells; reading another one raises
+    MissingTruth, `has` asks.
+    """
+
+    depth: _Array = _Array()
+    """(T, H, W) float32, z along the optical axis, metres; +inf where the ray leaves the scene (sky). NaN where it is
+    not known, in imported clips only."""
+    flow: _Array = _Array()
     """(T, H, W, 2) float32, px (dx, dy) from frame t to t + 1, of the surface point whether it is seen again or not;
     of the sky by the camera's rotation. Zeros where flow_valid is False."""
-    flow_valid: np.ndarray
+    flow_valid: _Array = _Array()
     """(T, H, W) bool: False in the last frame, and where the point passes behind the camera."""
-    occluded: np.ndarray
+    occluded: _Array = _Array()
     """(T, H, W) bool: the point seen in t is hidden, turned away or outside the picture in t + 1. Last frame True."""
-    segmentation: np.ndarray
+    segmentation: _Array = _Array()
     """(T, H, W) uint8 instance id, stable over time: things, then people; 0 is ground, walls and sky."""
-    keypoints: np.ndarray
+    keypoints: _Array = _Array()
     """(T, P, 17, 3) float32 in COCO's order: x px, y px, visibility as COCO has it: 2 seen, 1 hidden, 0 outside the
     picture (then x = y = 0). "left" is the person's left."""
-    densepose: np.ndarray
+    densepose: _Array = _Array()
     """(T, H, W) uint8 part 1-24, 0 where there is no person."""
-    uv: np.ndarray
+    uv: _Array = _Array()
     """(T, H, W, 2) float32 U, V in 0..1 within the part, zeros where there is no person."""
-    refractive: np.ndarray
+    refractive: _Array = _Array()
     """(T, H, W) bool: the first surface is glass or water, whatever the policy says."""
-    intrinsics: np.ndarray
+    intrinsics: _Array = _Array()
     """(T, 3, 3) float64, px."""
-    poses: np.ndarray
+    poses: _Array = _Array()
     """(T, 4, 4) float64 world to camera: x_camera = (pose @ [x, y, z, 1])[:3]; camera x right, y down, z forward."""
-    person_ids: np.ndarray
+    person_ids: _Array = _Array()
     """(P,) uint8: the instance id of each person."""
     behind_glass: str
     """Policy: "first_surface" gives the truth of glass and water themselves, "see_through" that of what a straight
-    line behind them meets."""
+    line behind them meets; "unknown" in imported clips."""
+
+    def has(self, *names: str) -> bool:
+        """Tell whether all these arrays are there."""
+        return all(self.__dict__[name] is not None for name in names)
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """T, H and W.
+
+        Raises:
+            MissingTruth: no array tells.
+        """
+        name = next((name for name in _PICTURES if self.has(name)), "depth")
+        frames, height, width = getattr(self, name).shape[:3]
+        return frames, height, width
 
     @property
     def sky(self) -> np.ndarray:
@@ -65,8 +118,12 @@ class Truth:
         return digest.hexdigest()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays by their field's name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "behind_glass"}
+        """Return the arrays that are there by their field's name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "behind_glass" and self.has(f.name)}
+
+
+_PICTURES = ("depth", "flow", "segmentation", "densepose")
+"""Arrays of T, H, W, any one of which tells the size."""
 
 
 @dataclass(frozen=True, eq=False)

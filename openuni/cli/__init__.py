@@ -8,6 +8,7 @@ import sys
 import typer
 
 from openuni import __version__
+from openuni.cli.bench import bench
 from openuni.cli.build import build
 from openuni.cli.demo import demo
 from openuni.cli.doctor import doctor
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command("build")(build)
 app.command("funnel")(funnel)
 app.command("show")(show)
+app.command("bench")(bench)
 app.command("list")(list_parts)
 app.command("doctor")(doctor)
 app.command("demo")(demo)

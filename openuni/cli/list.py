@@ -17,7 +17,8 @@ def list_parts(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="modalities, sources, filters, experts, checks or presets; all names if left out."
+            metavar="KIND",
+            help="modalities, sources, filters, experts, checks, metrics or presets; all names if left out.",
         ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
@@ -44,7 +45,7 @@ def rows(kind: str) -> list[Row]:
     """Return what `openuni list KIND` prints, in the table's order.
 
     Args:
-        kind: "modalities", "sources", "filters", "experts", "checks" or "presets".
+        kind: "modalities", "sources", "filters", "experts", "checks", "metrics" or "presets".
 
     Returns:
         Rows with the same keys, all values text. Filters and checks give one row for each score column.
@@ -109,6 +110,16 @@ def _check(name: str, part: Any) -> Iterator[Row]:
         }
 
 
+def _metric(name: str, part: Any) -> Iterator[Row]:
+    yield {
+        "metric": name,
+        "unit": part.unit,
+        "better": "higher" if part.higher_is_better else "lower",
+        "averaged": part.protocol,
+        "source": part.source,
+    }
+
+
 def _preset(name: str, part: Any) -> Iterator[Row]:
     for rule in part.rules:
         yield {"preset": name, "decides": "clip", "rule": rule}
@@ -136,6 +147,7 @@ KINDS: dict[str, tuple[dict[str, str], Callable[[str, Any], Iterator[Row]]]] = {
     "filters": (table.FILTERS, _filter),
     "experts": (table.ANNOTATORS, _expert),
     "checks": (table.CHECKS, _check),
+    "metrics": (table.METRICS, _metric),
     "presets": (table.PRESETS, _preset),
 }
 

@@ -228,7 +228,7 @@ def test_windows_all_cuts_a_long_clip_into_samples_of_one_source_video(clips_fol
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--source", "foldr"], "Unknown source 'foldr'. Did you mean 'folder'? Known: folder, koala36m."),
+        (["--source", "foldr"], "Unknown source 'foldr'. Did you mean 'folder'? Known: folder, koala36m, synthetic."),
         (["--source", "folder", "--root", "missing"], "missing"),
         (["--source", "folder"], "--root"),
         (["--source", "koala36m"], "--root"),

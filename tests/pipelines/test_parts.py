@@ -29,7 +29,7 @@ def test_a_window_is_a_clip_of_its_own_that_knows_its_parent():
 
 def test_an_expert_stands_behind_what_it_reads():
     assert [stage.name for stage in make_experts(["depth-motion", "flow-dis"], {})] == ["flow", "depth"]
-    assert [stage.name for stage in make_experts(["embedded"], {})] == ["flow", "depth"]
+    assert [stage.name for stage in make_experts(["embedded"], {})] == ["flow", "depth", "segmentation"]
     assert make_experts(["none"], {}) == ()
 
 

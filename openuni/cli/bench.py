@@ -1,0 +1,173 @@
+"""`openuni bench`: score annotators on rendered clips, where the truth is known."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from openuni.benchmark.annotator_bench import Benched
+    from openuni.benchmark.summary import Line
+
+SHOWN = {
+    "depth": (("depth.abs_rel", "disp-ls"), ("depth.delta1", "disp-ls"), ("depth.flicker", "disp-ls")),
+    "flow": (("flow.epe", "all"), ("flow.epe", "noc"), ("flow.epe", "occ"), ("flow.fl", "all")),
+    "segmentation": (("segmentation.miou", "clip"), ("segmentation.ap", "clip"), ("segmentation.f", "clip")),
+    "skeleton": (("skeleton.pck_box", "frame"), ("skeleton.oks", "frame"), ("skeleton.ap", "frame")),
+    "densepose": (("densepose.part_iou", "clip"), ("densepose.part_accuracy", "clip"), ("densepose.uv_near", "clip")),
+}
+"""The main metrics of each modality, with their protocol: intervals and families are printed for these."""
+
+
+def bench(
+    annotator: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODALITY=NAME",
+            help="Annotator to score, as depth=depth-motion; may be repeated. See `openuni list experts`.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Rendered folder: clips with their truth.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("data", "bench-annotators"),
+    limit: Annotated[int | None, typer.Option(help="Score only this many clips.", show_default=False)] = None,
+    unit_size: Annotated[
+        int | None, typer.Option(help="Clips committed at a time. [default: at most 256]", show_default=False)
+    ] = None,
+    ray: Annotated[
+        str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes or actors. [default: one per core]", show_default=False)
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set a parameter: 'depth.stride=2', 'frames.short_side_px=480'."),
+    ] = None,
+    max_error_fraction: Annotated[
+        float, typer.Option(help="Stop when more than this share of at least 50 clips failed.", min=0.0, max=1.0)
+    ] = 0.2,
+    retry: Annotated[
+        str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)
+    ] = None,
+) -> None:
+    """Score annotators on rendered clips, where depth, flow, masks, skeletons and body surface are known exactly.
+
+    Run the same command again to resume. Scoring of models is not part of this command yet.
+    """
+    from openuni.benchmark.annotator_bench import AnnotatorBenchConfig, bench_annotators, parse_annotators
+    from openuni.config import parse_settings
+    from openuni.engine.monitor import Breaker
+    from openuni.engine.run import choose_engine
+    from openuni.errors import BadInput
+
+    if not annotator:
+        raise BadInput("Name an annotator to score: --annotator depth=depth-motion; see openuni list experts.")
+    pairs = parse_annotators(annotator)
+    if data is None:
+        raise BadInput("Give --data DIR, a rendered folder. Make one with: openuni unibench render --out DIR")
+    config = AnnotatorBenchConfig(
+        annotators=pairs,
+        data=data,
+        out=out,
+        limit=limit,
+        unit_size=unit_size,
+        settings=parse_settings(set_ or ()),
+    )
+    engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)
+    statuses = tuple(retry.split(",")) if retry else ()
+    try:
+        benched = bench_annotators(config, engine, breaker=Breaker(max_error_fraction), retry=statuses)
+    finally:
+        engine.close()
+    print_benched(benched)
+
+
+def print_benched(benched: "Benched") -> None:
+    """Print the main metrics with intervals and by family, all means by protocol, what is absent, where records are."""
+    from openuni.benchmark.records import RECORDS
+    from openuni.benchmark.summary import summarise
+    from openuni.benchmark.timed import CPU_S
+
+    for (modality, system), counts in benched.statuses.items():
+        mine = [one for one in benched.records if (one.task, one.system) == (modality, system)]
+        lines = summarise(mine)
+        other = "".join(f", {count:,} {why}" for why, count in counts.most_common() if why != "ok")
+        cpu = next((f"; {line.mean:.3g} CPU-s a frame" for line in lines if line.metric == CPU_S and line.mean), "")
+        typer.echo(f"\n{modality}={system}: {counts['ok']:,} of {counts.total():,} clips scored{other}{cpu}")
+        main = [line for line in lines if (line.metric, line.protocol) in SHOWN[modality] and line.clips]
+        if not main:
+            continue
+        _print_main(main)
+        _print_families(
+            summarise([one for one in mine if (one.metric, one.protocol) in SHOWN[modality]], by_family=True),
+            SHOWN[modality],
+        )
+        _print_protocols([line for line in lines if line.metric != CPU_S])
+    for reason, count in benched.skipped.most_common():
+        typer.echo(f"left out  {count:,} clips: {reason}", err=True)
+    typer.echo(f"\nscored {benched.clips:,} clips; every number of every clip: {benched.out / RECORDS}")
+
+
+def _print_main(lines: "list[Line]") -> None:
+    """One row for each main metric."""
+    rows = [["metric", "protocol", "clips", "mean", "95 % interval", "unit", "better"]]
+    for line in lines:
+        unit, better = _about(line.metric)
+        ends = f"{_number(line.low)} .. {_number(line.high)}" if line.low is not None else "-"
+        rows.append([line.metric, line.protocol, str(line.clips), _number(line.mean), ends, unit, better])
+    _print_table(rows)
+
+
+def _print_families(lines: "list[Line]", columns: tuple[tuple[str, str], ...]) -> None:
+    """One row for each family, one column for each main metric; clips in brackets."""
+    by_family: dict[str, dict[tuple[str, str], Line]] = {}
+    for line in lines:
+        by_family.setdefault(line.family, {})[line.metric, line.protocol] = line
+    if len(by_family) < 2:
+        return
+    rows = [["family", *(f"{metric.partition('.')[2]} {protocol}" for metric, protocol in columns)]]
+    for family, found in sorted(by_family.items()):
+        cells = [found[column] for column in columns]
+        rows.append([family, *(f"{_number(cell.mean)} ({cell.clips})" if cell.clips else "-" for cell in cells)])
+    _print_table(rows)
+
+
+def _print_protocols(lines: "list[Line]") -> None:
+    """Means over clips: one row for each protocol, one column for each metric."""
+    metrics = list(dict.fromkeys(line.metric for line in lines))
+    found = {(line.protocol, line.metric): line for line in lines}
+    rows = [["protocol", *(metric.partition(".")[2] for metric in metrics)]]
+    for protocol in dict.fromkeys(line.protocol for line in lines):
+        cells = [found.get((protocol, metric)) for metric in metrics]
+        if any(cell is not None and cell.clips for cell in cells):
+            rows.append([protocol, *("" if cell is None else _number(cell.mean) for cell in cells)])
+    _print_table(rows)
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    """Print aligned columns, numbers to the right. Not cut to the terminal's width: this goes into files too."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    numbers = [any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, numbers, strict=True)
+        ]
+        typer.echo("  " + "  ".join(cells).rstrip())
+
+
+def _about(metric: str) -> tuple[str, str]:
+    """Return a metric's unit and which way is better."""
+    from openuni.table import METRICS, load
+
+    found = load("metric", METRICS, metric)
+    return found.unit, "higher" if found.higher_is_better else "lower"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

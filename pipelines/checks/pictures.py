@@ -7,8 +7,8 @@ import numpy as np
 from openuni.pipelines.checks.steps import Grid
 
 BLUR_PX = 0.8
-"""Sigma at the small size. Ours: bilinear sampling of unblurred blocks alone leaves 40 % of the change unexplained on
-rendered scenes with true flow; after this 24 %, after sigma 1.2 19 %, and wrong flow scores the same with all three."""
+"""Sigma at the small size. Ours: with 0, 0.8 and 1.2 true flow of a rendered orbit leaves 41, 24 and 19 % of the change
+unexplained (bilinear sampling of fine texture), scaled by 1.5 it leaves 67, 58, 56 %; real clips gain little by 1.2."""
 
 
 class Picture(NamedTuple):

@@ -21,10 +21,10 @@ DETECTOR, RECOGNISER = "PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx"
 INSTALL = "Run: pip install 'rapidocr>=3.10,<4' 'onnxruntime>=1.20,<2'"
 
 MULTIPLE = 32  # the detector's map is exact for sides that are a multiple of this
-PROBABILITY = 0.3  # DB, section 4.2 and PP-OCR's config: a pixel above it belongs to a text kernel
-MIN_SCORE = 0.3  # ours: PP-OCR says 0.5 to 0.7; lower, since the caller judges what is doubtful
-UNCLIP_RATIO = 1.6  # DB section 3.4: kernels are grown by area * ratio / perimeter; PP-OCR's config
-MIN_KERNEL_PX = 3.0  # PP-OCR: thinner kernels are noise
+PROBABILITY = 0.3  # rapidocr's config for PP-OCRv6: a pixel above it belongs to the kernel of a piece of text
+MIN_SCORE = 0.3  # ours: rapidocr's config says 0.5; lower, since the caller judges what is doubtful
+UNCLIP_RATIO = 1.6  # rapidocr's config; DB: a kernel is grown to the whole text by area * ratio / perimeter
+MIN_KERNEL_PX = 3.0  # PP-OCR's post-processing: thinner kernels are noise
 READ_HEIGHT_PX = 48  # height of the recogniser's input
 MAX_READ_ASPECT = 25.0  # ours: bounds the cost of one box; a line of 25 heights holds about 50 letters
 
@@ -55,7 +55,7 @@ def weights() -> tuple[Path, Path]:
     """
     for package in ("onnxruntime", "rapidocr"):
         if find_spec(package) is None:
-            raise BadInput(f"The text filter needs the package {package}, which is not installed. {INSTALL}")
+            raise BadInput(f"OCR (the text filter) needs the package {package}, which is not installed. {INSTALL}")
     spec = find_spec("rapidocr")
     folders = [Path(folder, "models") for folder in (spec.submodule_search_locations if spec else None) or ()]
     for folder in folders:
@@ -88,7 +88,7 @@ class Ocr:
         Args:
             rgb: (H, W, 3) uint8.
             short_side_px: the picture is made smaller to this; the cost goes with its square. Never enlarged, but
-                for sides below 32 px. Text is found down to a height of about 8 px in the smaller picture.
+                for sides below 32 px. Letters are found down to a font size of 8 to 10 px in the smaller picture.
 
         Returns:
             Boxes with at least MIN_SCORE, in no particular order.
@@ -115,7 +115,7 @@ class Ocr:
         crop = _straightened(rgb, corners)
         aspect = min(crop.shape[1] / crop.shape[0], MAX_READ_ASPECT)
         size = (max(1, math.ceil(READ_HEIGHT_PX * aspect)), READ_HEIGHT_PX)
-        # The network was trained on inputs of at least 320 px, filled up with grey.
+        # As PP-OCR does it: at least 320 px wide, filled up with grey.
         filled = np.zeros((1, 3, READ_HEIGHT_PX, max(320, size[0])), np.float32)
         filled[..., : size[0]] = _normalised(cv2.resize(crop, size))
         (probabilities,) = self._recogniser.run(None, {"x": filled})
@@ -123,7 +123,7 @@ class Ocr:
 
 
 def boxes_of(probability: np.ndarray) -> Boxes:
-    """Turn the detector's map into boxes: DB section 3.4, with rectangles in place of polygons.
+    """Turn the detector's map into boxes as DB does, with rectangles in place of polygons.
 
     Args:
         probability: (H, W) float32, 0-1: how likely a pixel belongs to the kernel of a piece of text.

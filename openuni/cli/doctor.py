@@ -93,8 +93,8 @@ def report(*, ray: bool = False, gpu: bool = False) -> list[Check]:
         gpu: also import torch and ask it about the GPU.
     """
     checks = [check_python(sys.version_info[:2]), *check_packages(_requirements())]
-    checks += [check_cv2(_installed(CV2_FLAVOURS)), check_codecs(), check_decord(), *check_machine(Path.cwd())]
-    checks.append(check_gpu(_nvidia_smi()))
+    checks += [check_cv2(_installed(CV2_FLAVOURS)), check_codecs(), check_decord(), check_ocr()]
+    checks += [*check_machine(Path.cwd()), check_gpu(_nvidia_smi())]
     if gpu:
         checks.append(check_torch_gpu())
     if ray:
@@ -195,6 +195,18 @@ def check_decord() -> Check:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return Check("decord", "warn", reason, "Nothing needed: PyAV reads instead. decord has wheels for x86-64 only.")
     return Check("decord reads", "ok", decord.__version__)
+
+
+def check_ocr() -> Check:
+    """Judge whether the text filter's weights are there; nothing is loaded."""
+    from openuni.annotators.ocr import weights
+    from openuni.errors import BadInput
+
+    try:
+        detector, recogniser = weights()
+    except BadInput as error:
+        return Check("text filter", "fail", "no weights", str(error))
+    return Check("text filter", "ok", f"{detector.stem}, {recogniser.stem}")
 
 
 def check_machine(folder: Path) -> Iterator[Check]:

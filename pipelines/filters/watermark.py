@@ -1,8 +1,8 @@
 """Watermark: what stays in its place while the picture behind it changes: logos, stamps, banners.
 
 The median over time of the image gradient keeps what a watermark adds and loses what moves behind it: Dekel et al.,
-"On the Effectiveness of Visible Watermarks", CVPR 2017, section 3.1, there over many pictures with one watermark. Here
-it is taken over the samples of one clip, and what stays counts only where its surroundings change.
+"On the Effectiveness of Visible Watermarks", CVPR 2017 (their first estimate, there over many pictures with one
+watermark). Here it is taken over the samples of one clip, and what stays counts only where its surroundings change.
 """
 
 from dataclasses import dataclass

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from openuni.clip import Clip
 from openuni.pipelines.filters import watermark
 from openuni.pipelines.filters.watermark import (
     Gradients,
@@ -16,7 +17,9 @@ from openuni.pipelines.filters.watermark import (
     isotropy,
     presence,
 )
+from openuni.pipelines.score_view import OpenForScoring
 from openuni.rule import Rule
+from openuni.video import encode_rgb_mp4
 from tests.pipelines.text_pictures import scenery
 
 HEIGHT, WIDTH = 144, 256
@@ -154,6 +157,13 @@ def test_scores_are_the_declared_columns_and_the_same_in_a_second_run():
     assert score(rgb) == score(rgb)
     assert list(score(rgb)) == [column.name for column in WatermarkFilter.columns]
     assert all(column.unit and column.meaning for column in WatermarkFilter.columns)
+
+
+def test_a_coded_clip_is_scored_through_the_builds_own_view(tmp_path):
+    (tmp_path / "k.mp4").write_bytes(encode_rgb_mp4(put(pan(), RIGHT_TOP, opacity=0.7), fps=2, crf=28))
+    clip = Clip(clip_id="0", source="folder", source_key="k", source_video="k", path="k.mp4")
+    scores = WatermarkFilter()(OpenForScoring(str(tmp_path))(clip)).scores
+    assert scores["corner_area_fraction"] == pytest.approx(26 * 18 / (HEIGHT * WIDTH), rel=0.2)
 
 
 def test_isotropy_is_the_ratio_of_the_axes():

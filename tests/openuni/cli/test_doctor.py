@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from openuni.annotators import ocr
 from openuni.cli.doctor import Check
 
 module = import_module("openuni.cli.doctor")  # the attribute openuni.cli.doctor is the command function
@@ -103,6 +104,14 @@ def test_a_broken_decord_is_a_warning_because_pyav_reads_instead(monkeypatch):
     check = module.check_decord()
     assert check.status == "warn"
     assert "PyAV reads instead" in check.advice
+
+
+def test_missing_weights_of_the_text_filter_fail_with_the_command(monkeypatch):
+    assert module.check_ocr() == Check("text filter", "ok", "PP-OCRv6_det_small, PP-OCRv6_rec_small")
+    monkeypatch.setattr(ocr, "find_spec", lambda name: None)
+    check = module.check_ocr()
+    assert (check.status, check.found) == ("fail", "no weights")
+    assert "needs the package onnxruntime" in check.advice and "Run: pip install" in check.advice
 
 
 def test_a_small_machine_is_warned_about_not_failed(monkeypatch, tmp_path):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # not at run time: every process of the measured pools would 
 WORKERS = 2
 GOAL = 0.6
 MODEL_FREE = tuple(name for name in FILTERS if name != "text")
-CLIPS = 48
+CLIPS = 384
 FRAMES, HEIGHT, WIDTH, FPS = 150, 720, 1280, 30
 
 

@@ -24,14 +24,13 @@ from openuni.pipelines.planar import (
     sampled_similarity,
 )
 
-CELL_PX = 20  # ours: 16 x 9 cells at 320 px; each holds one corner, so that shares of corners are shares of area
-WINDOW_PX = 15  # of Lucas-Kanade; ours: 9 px were as exact on clean pictures and worse on noisy ones, 21 cost more
+CELL_PX = (
+    25  # ours: 13 x 8 cells at 320 px, each with one corner, so that shares of corners are shares of area. 20 px were
+)
+# no more exact on generated and rendered clips, and cost a sixth more
+WINDOW_PX = 13  # of Lucas-Kanade; ours: 9 px were as exact on clean pictures and worse on noisy ones, 21 cost more
 LEVELS = 3  # of the pyramid above the picture: 8 times half a window is the farthest that can be found, 19 % of 320 px
-STOP = (
-    3,
-    10,
-    0.03,
-)  # OpenCV's both, steps, px; ours: its default of 30 and 0.01 costs a tenth more for the same amounts
+STOP = (3, 10, 0.03)  # OpenCV's both, steps, px; ours: its default of 30 and 0.01 costs a tenth more for the same
 LIGHT_PX = 31  # ours: twice the window; of 15 and 31 px the latter keeps more of a blurred picture
 MIN_GRADIENT = 0.7  # grey levels per px, RMS in the weaker direction; ours: twice what noise of 2 levels leaves
 NATIVE_PX, SAMPLE_PX = 0.15, 0.4

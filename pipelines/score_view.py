@@ -34,25 +34,28 @@ class Pairs(NamedTuple):
 
 
 class ScoreView(ClipView):
-    """What a filter is called with. `frames` are the samples; `info`, `clip` and `span_s` as in ClipView."""
+    """What a filter is called with. `frames` are the samples; `info`, `clip` and `span_s` as in ClipView.
 
-    def __init__(self, clip: Clip, path: Path, samples: FrameTarget, stills: FrameTarget) -> None:
-        super().__init__(clip, path, samples)
-        self._stills_target = stills
+    `pairs` and `stills` are there for filters that want them (Stage.wants).
+    """
+
+    def __init__(self, clip: Clip, path: Path, opener: "OpenForScoring") -> None:
+        super().__init__(clip, path, opener.samples)
+        self._opener = opener
 
     @cached_property
-    def _read(self) -> tuple[Frames, Frames]:
-        """Samples with their followers, and stills.
+    def _read(self) -> list[Frames]:
+        """Samples, with their followers if pairs are wanted; and stills if they are.
 
         Raises:
             Drop: nothing can be decoded; the reason is the reader's.
         """
-        targets = replace(self.target, followers=1), self._stills_target
+        targets = [replace(self.target, followers=int("pairs" in self._opener.wants))]
+        targets += [self._opener.stills] if "stills" in self._opener.wants else []
         try:
-            samples, stills = read_many(self.path, start_s=self.clip.start_s, end_s=self.clip.end_s, targets=targets)
+            return read_many(self.path, start_s=self.clip.start_s, end_s=self.clip.end_s, targets=targets)
         except DecodeError as error:
             raise Drop(error.reason) from error
-        return samples, stills
 
     @cached_property
     def frames(self) -> Frames:
@@ -61,24 +64,28 @@ class ScoreView(ClipView):
         Raises:
             Drop: nothing can be decoded; the reason is the reader's.
         """
-        read, _ = self._read
+        read = self._read[0]
         taken = np.isin(read.numbers, pick(read.source_times_s, self.target))
         times_s = read.times_s[taken]
         fps = (len(times_s) - 1) / float(times_s[-1] - times_s[0]) if len(times_s) > 1 else read.fps
-        return replace(read, rgb=read.rgb[taken], times_s=times_s, numbers=read.numbers[taken], fps=fps)
+        return replace(
+            read, rgb=_rows(read.rgb, np.flatnonzero(taken)), times_s=times_s, numbers=read.numbers[taken], fps=fps
+        )
 
     @cached_property
     def pairs(self) -> Pairs:
         """Each sample with the source's next frame; the last frame of a clip has none. Raises as `frames`."""
-        read, _ = self._read
+        assert "pairs" in self._opener.wants, "add 'pairs' to the filter's `wants`"
+        read = self._read[0]
         firsts = np.flatnonzero(np.diff(read.numbers) == 1)
         firsts = firsts[np.isin(read.numbers[firsts], self.frames.numbers)]
         both = np.stack([firsts, firsts + 1], axis=1)
-        return Pairs(read.rgb[both], read.times_s[both])
+        return Pairs(_rows(read.rgb, both.ravel()).reshape(-1, 2, *read.rgb.shape[1:]), read.times_s[both])
 
     @property
     def stills(self) -> Frames:
         """At most three larger frames over the clip. Raises as `frames`."""
+        assert "stills" in self._opener.wants, "add 'stills' to the filter's `wants`"
         return self._read[1]
 
     @property
@@ -93,6 +100,14 @@ class ScoreView(ClipView):
         super().close()
 
 
+def _rows(array: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return some rows: as a view where they are evenly spaced, as samples and their followers mostly are."""
+    steps = np.diff(numbers)
+    if len(steps) and (steps == steps[0]).all():
+        return array[numbers[0] : numbers[-1] + 1 : steps[0]]
+    return array[numbers]
+
+
 @dataclass(frozen=True)
 class OpenForScoring:
     """Opens clips for the score pass: Job.open_view. Pickles."""
@@ -101,12 +116,14 @@ class OpenForScoring:
     """Folder that relative clip paths start from."""
     samples: FrameTarget = SAMPLES
     stills: FrameTarget = STILLS
+    wants: frozenset[str] = frozenset({"pairs", "stills"})
+    """What is read beside the samples; it changes the samples in nothing."""
 
     def __call__(self, clip: Clip) -> ScoreView:
         """Open a clip; nothing is read yet."""
-        return ScoreView(clip, Path(self.root, clip.path), self.samples, self.stills)
+        return ScoreView(clip, Path(self.root, clip.path), self)
 
     def fingerprint(self) -> str:
-        """Hash what decides the frames: the targets, not the root."""
+        """Hash what decides the frames: the targets, not the root, nor which of them are read."""
         targets = [asdict(self.samples), asdict(self.stills)]
         return hashlib.sha256(json.dumps(targets, sort_keys=True).encode()).hexdigest()[:12]

@@ -61,6 +61,8 @@ class Stage:
     needs: ClassVar[Needs] = Needs()
     reads: ClassVar[tuple[str, ...]] = ()
     """Names of stages whose maps this one uses, as `clip.maps[name]`."""
+    wants: ClassVar[tuple[str, ...]] = ()
+    """Parts of the job's view that cost extra and that this stage looks at: a job reads what some stage wants."""
     modality: ClassVar[str | None] = None
     """Which modality's map the stage makes, if it makes one; "rgb" for the frames themselves."""
     judges: ClassVar[str] = ""

@@ -29,6 +29,7 @@ class CameraFilter(Stage):
     """
 
     name: ClassVar[str] = "camera"
+    wants: ClassVar[tuple[str, ...]] = ("pairs",)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("type", "text", ", ".join(TYPES)),
         Column("pan_pct_per_s", "% of the longer side per s", "mean turn of the camera to the right"),
@@ -85,7 +86,9 @@ class CameraFilter(Stage):
         return Result(scores)
 
     def _pictures(self, rgb: np.ndarray) -> list[Picture]:
-        return [Picture(grey) for grey in small_grey(rgb, work_px=self.work_px)] if len(rgb) else []
+        if not len(rgb):
+            return []
+        return [Picture(grey) for grey in small_grey(rgb, work_px=self.work_px, averaged=False)]
 
     def _native(
         self, pairs: Any, samples: dict[float, Picture], apart: Gaps, size: tuple[int, int]
@@ -100,7 +103,8 @@ class CameraFilter(Stage):
         firsts = [samples[start_s] for start_s in times_s[:, 0].tolist()]
         native = self._measure(firsts, self._pictures(pairs.rgb[:, 1]), times_s, size, NATIVE_PX, resting)
         # Where smooth areas alone tell that the camera rests, corners are on what moves, and say nothing of a tremor.
-        native.rates[(native.anchored == 0) | (resting & (told.anchored < self.min_explained))] = np.nan
+        silent = (native.anchored == 0) | (resting & (told.anchored < self.min_explained))
+        native.rates[silent], native.whole[silent] = np.nan, np.nan
         return native, told.slowest
 
     def _measure(

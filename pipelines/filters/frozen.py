@@ -31,6 +31,7 @@ class FrozenFilter(Stage):
     """
 
     name: ClassVar[str] = "frozen"
+    wants: ClassVar[tuple[str, ...]] = ("pairs",)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("longest_s", "s", "longest time for which the samples show the same picture; 0 if none does"),
         Column("duplicate_fraction", "0-1", "share of the source's frames that repeat the frame before"),

@@ -26,6 +26,7 @@ class LuminanceFilter(Stage):
     """
 
     name: ClassVar[str] = "luminance"
+    wants: ClassVar[tuple[str, ...]] = ("pairs",)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("mean", "grey levels 0-255", "mean luma of whole frames, bars included"),
         Column("picture_mean", "grey levels 0-255", "mean luma inside of bars, as are all below"),

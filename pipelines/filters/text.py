@@ -35,6 +35,7 @@ class TextFilter(Stage):
     """
 
     name: ClassVar[str] = "text"
+    wants: ClassVar[tuple[str, ...]] = ("stills",)
     licence: ClassVar[str] = "Apache-2.0"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("area_fraction", "0-1", "share of the picture under text boxes, mean over the stills"),

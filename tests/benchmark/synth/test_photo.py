@@ -21,7 +21,7 @@ from openuni.benchmark.synth.render import make_tier, render_clip
 from openuni.benchmark.synth.scene import Person, Sky, Thing
 from openuni.benchmark.synth.sky import sky_colour, sky_light
 from openuni.benchmark.synth.texture import SIZE, texture_of
-from openuni.benchmark.synth.tone import to_bytes, tonemap
+from openuni.benchmark.synth.tone import linear, to_bytes, tonemap
 from openuni.cli import app
 from openuni.errors import BadInput, UnknownName
 from tests.benchmark.synth.scenes import still
@@ -135,6 +135,11 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch, tmp_path):
 def test_parameters_that_do_not_fit_are_refused(settings, message):
     with pytest.raises((BadInput, UnknownName), match=message):
         make_tier("photo", settings)
+
+
+def test_linear_undoes_the_pictures_curve():
+    levels = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(to_bytes(linear(levels)), levels)
 
 
 @needs_mitsuba

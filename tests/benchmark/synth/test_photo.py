@@ -207,9 +207,14 @@ def test_materials_look_as_in_tier_fast(kind, material):
 @needs_mitsuba
 @pytest.mark.parametrize("pair", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_water_breaks_a_straw_by_snells_law_and_an_empty_glass_does_not(pair):
-    """Against rays through ideal cylinders of glass and water, followed in the test."""
+    """Against rays through ideal cylinders of glass and water, followed in the test.
+
+    Without the denoiser, which is guided by tier fast's refraction. 1.5 degrees: the straw is 4 to 8 px wide, its sides
+    are hidden in places by what the glass mirrors, and 0.1 to 0.8 degrees were seen in four scenes.
+    """
     wet, dry = (
-        look_into(make_scene("refraction", seed=3, number=2 * pair + k, num_frames=2), tier(16)) for k in (0, 1)
+        look_into(make_scene("refraction", seed=3, number=2 * pair + k, num_frames=2), tier(16, denoise=False))
+        for k in (0, 1)
     )
     assert abs(wet.expected_break_deg) > 4
     assert wet.break_deg == pytest.approx(wet.expected_break_deg, abs=1.5)

@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 MAX_SAMPLES = 4096
 MAX_DEPTH = 16  # bounces: a full tumbler with a straw takes 9
 BRIGHTEST = 12.0  # ours, linear: a path brighter than this is a firefly; white paper in the sun is about 2
-NEEDED = ("mitsuba", "pyoidn")
 
 
 @dataclass(kw_only=True)
@@ -48,13 +47,16 @@ class PhotoTier:
         self._scene: Any = None
         self._guide = FastTier()
 
+    def _needed(self) -> tuple[str, ...]:
+        return ("mitsuba", "pyoidn") if self.denoise else ("mitsuba",)
+
     def setup(self) -> None:
         """Load Mitsuba with a variant that works here.
 
         Raises:
             BadInput: the extra is not installed, or no variant works.
         """
-        missing = [name for name in NEEDED if find_spec(name) is None]
+        missing = [name for name in self._needed() if find_spec(name) is None]
         if missing:
             raise BadInput(f"--tier photo needs {' and '.join(missing)}. Install: pip install 'openuni[render]'.")
         from openuni.benchmark.synth.variants import choose_variant
@@ -74,7 +76,7 @@ class PhotoTier:
         """Variant of Mitsuba and versions, for the run's record."""
         from importlib.metadata import version
 
-        return {"variant": self.chosen, **{name: version(name) for name in NEEDED}}
+        return {"variant": self.chosen, **{name: version(name) for name in self._needed()}}
 
     def draw(self, posed: Posed, camera: Camera, first: Hits) -> np.ndarray:
         """Draw one frame.

@@ -27,13 +27,14 @@ from openuni.errors import BadInput, UnknownName
 from tests.benchmark.synth.scenes import still
 from tests.benchmark.synth.tumbler import look_into
 
-MISSING = [name for name in photo.NEEDED if importlib.util.find_spec(name) is None]
-needs_mitsuba = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+DENOISER = importlib.util.find_spec("pyoidn") is not None
+needs_mitsuba = pytest.mark.skipif(importlib.util.find_spec("mitsuba") is None, reason="mitsuba is not installed")
+needs_denoiser = pytest.mark.skipif(not DENOISER, reason="pyoidn is not installed")
 GROUND = (Thing(kind="plane", size=(150.0,), material="concrete", scenery=True), (0.0, 0.0, 0.0))
 
 
-def tier(samples=4, **settings):
-    made = PhotoTier(variant="scalar_rgb", samples=samples, **settings)
+def tier(samples=4, denoise=DENOISER):
+    made = PhotoTier(variant="scalar_rgb", samples=samples, denoise=denoise)
     made.setup()
     return made
 
@@ -223,10 +224,19 @@ def test_water_breaks_a_straw_by_snells_law_and_an_empty_glass_does_not(pair):
 
 
 @needs_mitsuba
+@needs_denoiser
+def test_the_denoiser_brings_few_paths_nearer_to_many():
+    scene = make_scene("refraction", seed=3, number=0, num_frames=1)
+    many, raw, clean = (draw(scene, 64, samples=n, denoise=d).rgb.astype(float) for n, d in ((64, 0), (2, 0), (2, 1)))
+    assert ((clean - many) ** 2).mean() < 0.3 * ((raw - many) ** 2).mean()
+
+
+@needs_mitsuba
 def test_the_command_line_renders_with_it(tmp_path):
-    arguments = ["unibench", "render", "--out", str(tmp_path / "a"), "--tier", "photo", "--clips", "1", "--size", "32",
-                 "--frames", "2", "--families", "refraction", "--set", "photo.samples=1", "--ray", "off",
-                 "--set", "photo.variant=scalar_rgb", "--workers", "1"]  # fmt: skip
+    arguments = ["unibench", "render", "--out", str(tmp_path / "a"), "--tier", "photo", "--clips", "1", "--size", "32"]
+    arguments += ["--frames", "2", "--families", "refraction", "--ray", "off", "--workers", "1"]
+    for setting in ("samples=1", "variant=scalar_rgb", f"denoise={DENOISER}"):
+        arguments += ["--set", f"photo.{setting}"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert '"variant": "scalar_rgb"' in (tmp_path / "a" / "events.jsonl").read_text()

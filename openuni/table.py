@@ -117,6 +117,7 @@ METRICS = {
 
 TIERS = {
     "fast": "openuni.benchmark.synth.shade:FastTier",
+    "photo": "openuni.benchmark.synth.photo:PhotoTier",
 }
 """Ways to draw RGB for rendered scenes; truth is the same under all of them."""
 

@@ -5,6 +5,10 @@
 CPU seconds of this process, per frame, posing and ray structures included; drawing the scenes from a seed (physics)
 and reading the frozen ones are measured apart. If Blender's Python module is installed here or in the interpreter that
 --blender names, a scene of the same kind is rendered with Cycles beside it. Writes perf/results/render.json.
+
+    OMP_NUM_THREADS=1 python perf/render.py --photo [--variant scalar_rgb] [--samples 4]
+
+measures tier photo beside tier fast instead, on one scene of each family, and writes perf/results/render_photo.json.
 """
 
 import argparse
@@ -22,7 +26,7 @@ from openuni.benchmark.synth.frozen import official_scene
 from openuni.benchmark.synth.geometry import Geometry
 from openuni.benchmark.synth.render import frame_by_frame, make_tier
 
-TRUTH_LIMIT_S, BOTH_LIMIT_S = 0.25, 0.35  # the project's own bounds at 256 x 256
+TRUTH_LIMIT_S, BOTH_LIMIT_S, PHOTO_LIMIT_S = 0.25, 0.35, 2.5  # the project's own bounds at 256 x 256
 STATED_RIVAL = {
     "what": "Blender 4.5.15 (bpy), Cycles on the CPU, 16 samples and OIDN, an easier scene, RGB alone",
     "cpu_s_per_frame_256": 3.6,
@@ -73,7 +77,13 @@ def main() -> None:
         "--scenes", type=int, nargs="+", default=[0, 4, 1, 5, 2, 11, 3, 9, 6, 7], help="Official scenes."
     )
     parser.add_argument("--blender", default=sys.executable, help="Python interpreter that can import bpy.")
+    parser.add_argument("--photo", action="store_true", help="Measure tier photo beside fast.")
+    parser.add_argument("--variant", default="scalar_rgb", help="Of Mitsuba; the bound is for scalar_rgb.")
+    parser.add_argument("--samples", type=int, default=4, help="Paths per pixel; the bound is for 4.")
     options = parser.parse_args()
+    if options.photo:
+        compare(options)
+        return
     tier = make_tier("fast")
     tier.setup()
     rows = [measure(number, options.size, options.frames, tier) for number in options.scenes]
@@ -94,6 +104,43 @@ def main() -> None:
         "render", size=options.size, frames=options.frames, rows=rows, draw_s=draw_seconds(), rival=rival,
         limits={"truth_s": TRUTH_LIMIT_S, "both_s": BOTH_LIMIT_S, "held": held if options.size == 256 else None},
     )  # fmt: skip
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Measure photo and fast on one scene of each family."""
+    fast = make_tier("fast")
+    photo = make_tier("photo", {"variant": options.variant, "samples": str(options.samples)})
+    photo.setup()
+    rows = []
+    print("| scene | family | truth, CPU-s/frame | fast RGB | photo RGB | photo and truth | photo, once a clip |")
+    print("|---|---|---|---|---|---|---|")
+    for number in (0, 1, 2, 3, 6):
+        row = measure(number, options.size, options.frames, fast)
+        row |= measure_photo(number, options.size, options.frames, photo)
+        rows.append(row)
+        print(
+            f"| {row['scene']} | {row['family']} | {row['truth_s']:.3f} | {row['rgb_s']:.3f} | {row['photo_s']:.2f} "
+            f"| {row['truth_s'] + row['photo_s']:.2f} | {row['photo_once_s']:.2f} |",
+            flush=True,
+        )
+    dearest = max(row["truth_s"] + row["photo_s"] for row in rows)
+    bounded = (options.size, options.samples, options.variant) == (256, 4, "scalar_rgb")
+    print(f"dearest photo and truth {dearest:.2f} (bound {PHOTO_LIMIT_S} for scalar_rgb, 4 paths, 256 px)")
+    record(
+        "render_photo", size=options.size, frames=options.frames, samples=options.samples, tier=photo.about(),
+        rows=rows, limits={"both_s": PHOTO_LIMIT_S, "held": dearest <= PHOTO_LIMIT_S if bounded else None},
+    )  # fmt: skip
+
+
+def measure_photo(number: int, size: int, frames: int, tier: Any) -> dict[str, float]:
+    """Return CPU seconds per frame of RGB, and what the first frame takes on top: colours and sky of the clip."""
+    costs = []
+    for posed, camera, truth in frame_by_frame(Geometry(official_scene(number, frames)), size, size):
+        started = time.process_time()
+        tier.draw(posed, camera, truth.first)
+        costs.append(time.process_time() - started)
+    each = sum(costs[1:]) / (frames - 1)
+    return {"photo_s": each, "photo_once_s": costs[0] - each}
 
 
 def measure(number: int, size: int, frames: int, tier: Any) -> dict[str, Any]:

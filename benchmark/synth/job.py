@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class RenderConfig:
     official: bool = False
     """Render the frozen set instead of scenes drawn from the seed."""
     tier: str = "fast"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the tier, as text."""
     height: int = 512
     width: int = 512
     num_frames: int = OFFICIAL_FRAMES
@@ -139,6 +141,7 @@ class RenderStage(Stage):
     """Renders a scene and writes its folder."""
 
     tier: str
+    settings: Mapping[str, str]
     height: int
     width: int
     behind_glass: str
@@ -157,7 +160,7 @@ class RenderStage(Stage):
 
     def setup(self) -> None:
         """Load the tier."""
-        self._tier: Tier = make_tier(self.tier)
+        self._tier: Tier = make_tier(self.tier, self.settings)
         self._tier.setup()
 
     def __call__(self, view: SceneView) -> Result:
@@ -188,8 +191,9 @@ class Rendered:
 def job_of(config: RenderConfig) -> Job:
     """Return the engine's job of a run."""
     stage = RenderStage(
-        tier=config.tier, height=config.height, width=config.width, behind_glass=config.behind_glass, png=config.png
-    )
+        tier=config.tier, settings=dict(config.settings), height=config.height, width=config.width,
+        behind_glass=config.behind_glass, png=config.png,
+    )  # fmt: skip
     out = config.out.absolute()
     mark = f"{config.num_frames} {config.official} {config.seed}"
     opening = OpenScene(str(out), config.num_frames, config.official)
@@ -219,11 +223,13 @@ def render_run(
     """
     config.check()
     check_statuses(retry)
-    make_tier(config.tier).setup()  # a missing extra is said here, once, and not by every clip
+    tier = make_tier(config.tier, config.settings)
+    tier.setup()  # a missing extra is said here, once, and not by every clip
     job = job_of(config)
     with RunFolder(config.out, "unibench render") as folder:
         _refuse_other(folder, config)
         folder.record({**asdict(config), "families": list(config.families)})
+        folder.event("tier", tier=tier.name, **tier.about())
         job.plan.append(config.listed())
         reopen(job, retry)
         run(job, engine, event=folder.event, breaker=breaker or Breaker(), quiet=quiet)

@@ -9,6 +9,7 @@ import numpy as np
 from openuni.benchmark.synth.geometry import Geometry, Hits, Posed
 from openuni.benchmark.synth.scene import Camera, Scene
 from openuni.benchmark.synth.truth import BEHIND_GLASS, FrameTruth, Truth, frame_truth, stack_truth
+from openuni.config import configured
 from openuni.errors import BadInput, UnknownName
 from openuni.modality import Map
 from openuni.table import TIERS, load
@@ -25,6 +26,10 @@ class Tier(Protocol):
 
     def setup(self) -> None:
         """Load what is needed once per worker. BadInput if it is not installed."""
+        ...
+
+    def about(self) -> dict[str, str]:
+        """Return what a run should record of it once it is set up: variants, versions."""
         ...
 
     def draw(self, posed: Posed, camera: Camera, first: Hits) -> np.ndarray:
@@ -64,13 +69,18 @@ class RenderedClip:
         return maps_of(self.truth)
 
 
-def make_tier(name: str) -> Tier:
+def make_tier(name: str, settings: Mapping[str, str] | None = None) -> Tier:
     """Return the tier called `name`, not set up yet.
 
+    Args:
+        name: a key of TIERS.
+        settings: its parameters as text, from `--set`.
+
     Raises:
-        UnknownName: there is none.
+        UnknownName: there is none, or it has no such parameter.
+        BadInput: a parameter's value does not fit.
     """
-    tier: Tier = load("tier", TIERS, name)()
+    tier: Tier = configured(load("tier", TIERS, name), settings or {}, part=name)
     return tier
 
 

@@ -37,6 +37,7 @@ SUBPIXELS = ((0.125, 0.375), (-0.375, 0.125), (-0.125, -0.375), (0.375, -0.125))
 """Offsets of the four further rays of an edge pixel, px (rotated grid)."""
 
 
+@dataclass
 class FastTier:
     """Draws RGB by shading Embree's hits."""
 
@@ -44,6 +45,10 @@ class FastTier:
 
     def setup(self) -> None:
         """Nothing is kept between clips."""
+
+    def about(self) -> dict[str, str]:
+        """Nothing to record: numpy and Embree are among the run's versions."""
+        return {}
 
     def draw(self, posed: Posed, camera: Camera, first: Hits) -> np.ndarray:
         """Draw one frame.

@@ -19,3 +19,9 @@ def srgb(linear: np.ndarray) -> np.ndarray:
 def to_bytes(shown: np.ndarray) -> np.ndarray:
     """Tone-mapped linear colour in 0..1 to uint8 of the same shape."""
     return np.rint(255 * srgb(shown)).astype(np.uint8)
+
+
+def linear(shown: np.ndarray) -> np.ndarray:
+    """Bytes of the sRGB curve back to linear 0..1, float32 of the same shape."""
+    x = shown.astype(np.float32) / 255
+    return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4).astype(np.float32)

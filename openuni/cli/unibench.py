@@ -36,7 +36,9 @@ def render(
     out: Annotated[Path, typer.Option(help="Folder for the clips, their truth and the index.", show_default=False)],
     clips: Annotated[int, typer.Option(help="Number of clips. More may be asked for later.")] = 200,
     seed: Annotated[int, typer.Option(help="Seed that scenes are drawn from.")] = 0,
-    tier: Annotated[str, typer.Option(help="What draws RGB: fast (numpy). Truth is the same for all.")] = "fast",
+    tier: Annotated[
+        str, typer.Option(help="What draws RGB: fast (numpy), photo (path-traced). Truth is the same for all.")
+    ] = "fast",
     size: Annotated[str, typer.Option(help="Side of the picture in px, or WIDTHxHEIGHT; multiples of 16.")] = "512",
     frames: Annotated[int, typer.Option(help="Frames per clip, at 16 per second.")] = 48,
     families: Annotated[
@@ -53,6 +55,10 @@ def render(
         str, typer.Option(help="What truth tells of glass and water: first_surface, or see_through to what is behind.")
     ] = "first_surface",
     png: Annotated[bool, typer.Option("--png", help="Also write every frame as PNG.")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set a parameter of the tier: 'photo.samples=16'.", show_default=False),
+    ] = None,
     ray: Annotated[
         str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")
     ] = "auto",
@@ -67,13 +73,17 @@ def render(
     from openuni.benchmark.synth.families import FAMILIES
     from openuni.benchmark.synth.files import INDEX
     from openuni.benchmark.synth.job import CONTACT_SHEET, RenderConfig, render_run
+    from openuni.config import parse_settings, refuse_unknown_parts
     from openuni.engine.run import choose_engine
 
     width, height = _size(size)
+    settings = parse_settings(set_ or ())
+    refuse_unknown_parts(settings, [tier])
     chosen = [name for text in families or () for name in text.split(",")]
     config = RenderConfig(
         out=out, clips=clips, seed=seed, families=tuple(dict.fromkeys(chosen)) or tuple(FAMILIES), official=official,
-        tier=tier, height=height, width=width, num_frames=frames, behind_glass=behind_glass, png=png,
+        tier=tier, settings=settings.get(tier, {}), height=height, width=width, num_frames=frames,
+        behind_glass=behind_glass, png=png,
     )  # fmt: skip
     config.check()
     engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openuni.cli.options import Ray, Retry, Workers, statuses
 from openuni.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ FrameRange = Annotated[
 Fps = Annotated[float | None, typer.Option(help="Frames a second. [default: the kind's own]", show_default=False)]
 ClipFrames = Annotated[int, typer.Option(help="Cut longer scenes into clips of at most so many frames.")]
 Limit = Annotated[int | None, typer.Option(help="Import only the first clips.", show_default=False)]
-Ray = Annotated[str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")]
-Workers = Annotated[
-    int | None, typer.Option(help="Worker processes or actors. [default: one per core]", show_default=False)
-]
-Retry = Annotated[str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)]
 
 
 @unibench.command("render")
@@ -53,15 +49,9 @@ def render(
         str, typer.Option(help="What truth tells of glass and water: first_surface, or see_through to what is behind.")
     ] = "first_surface",
     png: Annotated[bool, typer.Option("--png", help="Also write every frame as PNG.")] = False,
-    ray: Annotated[
-        str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")
-    ] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes or actors. [default: one per core]", show_default=False)
-    ] = None,
-    retry: Annotated[
-        str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)
-    ] = None,
+    ray: Ray = "auto",
+    workers: Workers = None,
+    retry: Retry = None,
 ) -> None:
     """Render clips with exact depth, flow, masks, skeletons and body surface. Run the same command again to resume."""
     from openuni.benchmark.synth.families import FAMILIES
@@ -78,7 +68,7 @@ def render(
     config.check()
     engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)
     try:
-        rendered = render_run(config, engine, retry=tuple(retry.split(",")) if retry else ())
+        rendered = render_run(config, engine, retry=statuses(retry))
     finally:
         engine.close()
     for reason, count in rendered.failed.most_common():
@@ -237,7 +227,7 @@ def _import(
 
     engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)
     try:
-        imported = import_run(importer, out, engine, retry=tuple(retry.split(",")) if retry else (), limit=limit)
+        imported = import_run(importer, out, engine, retry=statuses(retry), limit=limit)
     finally:
         engine.close()
     for reason, count in imported.failed.most_common():

@@ -161,7 +161,7 @@ def _sum(numbers: np.ndarray) -> float:
 
 def _steps(passes: Passes, selection: Selection, there: Annotated) -> tuple[Step, ...]:
     scores = selection.scores
-    listed = len(passes.score.plan.clip_ids())
+    listed = passes.score.plan.num_clips()
     steps = [Step("listed", listed, _hours(scores))]
     left = ~selection.unusable
     steps.append(Step("scored", int(left.sum()), _hours(scores, left)))

@@ -14,7 +14,17 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from openuni.annotators.along_flow import Layer, spread
-from openuni.annotators.dis import lands_inside, length, make_dis, resize_flow, round_trip_error, to_gray
+from openuni.annotators.dis import (
+    check_flow,
+    lands_inside,
+    length,
+    make_dis,
+    resize_flow,
+    round_trip_error,
+    shrink,
+    to_gray,
+    work_size,
+)
 from openuni.annotators.fill import guided_upsample, pull_push
 from openuni.annotators.reading import Reading, correlations, links, make_reading, merge, outvoted
 from openuni.annotators.scale_graph import solve_scales
@@ -23,7 +33,6 @@ from openuni.engine.stage import Absent, Column, Result, Stage
 from openuni.modality import Map
 
 REFERENCE_WIDTH_PX = 832  # motion thresholds are stated at this width (Wan's 480 x 832) and scale with the width
-SMALLEST_SIDE_PX = 16  # DIS needs patches of 8 px on a pyramid of at least one level
 CALIBRATION_PAIRS = 5  # ours: their median counts, and one or two of five may be caught in a wrong pose
 CALIBRATION_THIN = 4  # ours: 500 of num_points; found focal lengths within 2 % on four of the prototype's paths
 PERCENTILES = (0.5, 99.5)  # ours: a few wrong pixels must not stretch the range that the clip is stored in
@@ -152,25 +161,18 @@ class MotionDepth(Stage):
     def __call__(self, clip: Any) -> Result:
         """Measure the disparity of a clip of three frames or more."""
         rgb, flow = clip.frames.rgb, clip.maps["flow"]
-        if flow.data.shape != (*rgb.shape[:3], 2):
-            raise ValueError(f"flow must be {(*rgb.shape[:3], 2)} for frames {rgb.shape}, got {flow.data.shape}")
+        check_flow(flow.data, rgb)
         if len(rgb) < 3:
             raise Absent("too_short")
-        height, width = self._work_size(rgb)
+        height, width = work_size(rgb, self.work_side_px)
         steps = [resize_flow(step, height, width) for step in flow.data[:-1]]
         if self._camera_rests(steps, width):
             raise Absent("static")
-        measured = self._measure(_shrink(rgb, height, width), steps)
+        measured = self._measure(shrink(map(to_gray, rgb), height, width), steps)
         layers = spread(measured.layers, steps)
         data, valid = _finish(rgb, layers)
         scores = {"valid_fraction": float(valid.mean()), **measured.scores}
         return Result(scores=scores, map=Map(data=data, valid=valid, facts={"kind": "relative_disparity"}))
-
-    def _work_size(self, rgb: np.ndarray) -> tuple[int, int]:
-        """Height and width of the working size; never larger than the frames, but for tiny ones."""
-        height, width = rgb.shape[1:3]
-        scale = min(1.0, self.work_side_px / max(height, width))
-        return max(SMALLEST_SIDE_PX, round(height * scale)), max(SMALLEST_SIDE_PX, round(width * scale))
 
     def _camera_rests(self, steps: list[np.ndarray], width: int) -> bool:
         # A quarter: a mover may fill much of the picture. 9 of 10 frames: a camera may rest for a while.
@@ -324,12 +326,6 @@ def _wide(num_keys: int, offset: int) -> list[tuple[int, int]]:
     if len(pairs) < CALIBRATION_PAIRS and offset > 3:  # a short clip: somewhat narrower pairs say something new
         pairs |= {(0, offset - 1), (1, offset)}
     return sorted(pairs)
-
-
-def _shrink(rgb: np.ndarray, height: int, width: int) -> list[np.ndarray]:
-    import cv2
-
-    return [np.asarray(cv2.resize(to_gray(frame), (width, height), interpolation=cv2.INTER_AREA)) for frame in rgb]
 
 
 def _finish(rgb: np.ndarray, layers: list[Layer]) -> tuple[np.ndarray, np.ndarray]:

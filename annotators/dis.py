@@ -4,6 +4,7 @@ Flow fields are (H, W, 2) float32 pixels, (dx, dy), from the frame they belong t
 Flow using Dense Inverse Search", ECCV 2016, as in cv2.DISOpticalFlow.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 PRESETS = {"ultrafast": 0, "fast": 1, "medium": 2}
 """cv2.DISOPTICAL_FLOW_PRESET_*."""
+SMALLEST_SIDE_PX = 16  # DIS needs patches of 8 px on a pyramid of at least one level
 
 
 def make_dis(preset: str) -> Any:
@@ -32,6 +34,31 @@ def to_gray(rgb: np.ndarray) -> np.ndarray:
     import cv2
 
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+
+
+def work_size(rgb: np.ndarray, side_px: int) -> tuple[int, int]:
+    """Height and width of the size to work at; never larger than the frames, but for tiny ones.
+
+    Args:
+        rgb: (T, H, W, 3).
+        side_px: its long side.
+    """
+    height, width = rgb.shape[1:3]
+    scale = min(1.0, side_px / max(height, width))
+    return max(SMALLEST_SIDE_PX, round(height * scale)), max(SMALLEST_SIDE_PX, round(width * scale))
+
+
+def shrink(pictures: Iterable[np.ndarray], height: int, width: int) -> list[np.ndarray]:
+    """Bring pictures, (H, W) or (H, W, 3) uint8, to the size to work at."""
+    import cv2
+
+    return [np.asarray(cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA)) for one in pictures]
+
+
+def check_flow(flow: np.ndarray, rgb: np.ndarray) -> None:
+    """Raise ValueError unless a flow map (T, H, W, 2) belongs to frames (T, H, W, 3)."""
+    if flow.shape != (*rgb.shape[:3], 2):
+        raise ValueError(f"flow must be {(*rgb.shape[:3], 2)} for frames {rgb.shape}, got {flow.shape}")
 
 
 @lru_cache(maxsize=4)

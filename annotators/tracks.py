@@ -54,25 +54,21 @@ def rest(
         (T, h, w) int32.
     """
     filled = ids.copy()
+    last = len(ids) - 1
+    forward = [(t - 1, t, steps[t - 1], back[t - 1]) for t in range(1, last + 1)]
+    backward = [(t + 1, t, back[t], steps[t]) for t in range(last - 1, -1, -1)]
     for one in np.unique(ids[ids > 0]).tolist():
         present = (ids == one).any(axis=(1, 2))
-        for order, flows, inverses in ((range(1, len(ids)), back, steps), (range(len(ids) - 2, -1, -1), steps, back)):
-            forward = order[0] == 1 if len(order) else True
+        for hops in (forward, backward):
             mask, age = np.zeros(ids.shape[1:], bool), 0
-            if len(order):
-                mask = ids[order[0] - 1 if forward else order[0] + 1] == one
-            for t in order:
-                if present[t]:
-                    mask, age = ids[t] == one, 0
+            for start, end, step, inverse in hops:
+                if present[start]:
+                    mask, age = ids[start] == one, 0
+                if present[end] or age >= frames or not mask.any():
                     continue
-                if not mask.any() or age >= frames:
-                    mask = np.zeros_like(mask)
-                    continue
-                step = t - 1 if forward else t
-                mask = _carry(mask.astype(np.int32), inverses[step], flows[step]) > 0
+                mask = _carry(mask.astype(np.int32), step, inverse) > 0
                 mask, age = without_specks(mask, min_area), age + 1
-                free = mask & (filled[t] == 0)
-                filled[t][free] = one
+                filled[end][mask & (filled[end] == 0)] = one
     return filled
 
 

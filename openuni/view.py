@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +83,15 @@ class ClipView:
         self.shared.clear()
 
 
+def fingerprint_of(targets: FrameTarget | Sequence[FrameTarget]) -> str:
+    """Hash what decides the frames of a view: 12 hex digits. One target and a list of it differ.
+
+    Stages' fingerprints go by it: another text here would make every finished build start anew.
+    """
+    told = asdict(targets) if isinstance(targets, FrameTarget) else [asdict(target) for target in targets]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True)
 class OpenClip:
     """Opens clips for one pass: Job.open_view of a build. Pickles."""
@@ -96,4 +106,4 @@ class OpenClip:
 
     def fingerprint(self) -> str:
         """Hash what decides the frames: the target, not the root."""
-        return hashlib.sha256(json.dumps(asdict(self.target), sort_keys=True).encode()).hexdigest()[:12]
+        return fingerprint_of(self.target)

@@ -167,7 +167,7 @@ def build(parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str
         if config.limit is not None:
             clips = itertools.islice(clips, config.limit)
         parts.score.plan.append(clips, unit_size=config.unit_size)
-        listed = len(parts.score.plan.clip_ids())
+        listed = parts.score.plan.num_clips()
         folder.event("listed", clips=listed, skipped=dict(parts.source.skipped), warned=dict(parts.source.warned))
         if not listed:
             raise BadInput(_nothing_listed(parts))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from openuni.clip import split_of
 from openuni.engine.atomic import replacing
-from openuni.engine.record import PassRecord
+from openuni.engine.record import WHAT, PassRecord
 from openuni.pipelines.accept import Verdict, judge_all
 from openuni.pipelines.select import counted
 from openuni.rule import Rule
@@ -29,6 +29,8 @@ class Annotated(NamedTuple):
     """The plan's rows of the same clips, in the same order."""
     verdicts: dict[str, Verdict]
     """Modality -> which of these clips have it, and why the others do not."""
+    statuses: pa.Table
+    """WHAT of every stage for every annotated clip, selected or not."""
     waiting: int
     """Listed clips that the rules select and that are not annotated yet."""
 
@@ -52,14 +54,15 @@ def annotated(annotate: PassRecord, selected: pa.Array, rules: Mapping[str, Sequ
         selected: ids of the listed clips that the rules select now.
         rules: modality -> acceptance rules.
     """
-    ledger = annotate.table()
-    clips = annotate.plan.table(annotate.committed())
+    units = annotate.committed()
+    ledger, clips = annotate.table(units=units), annotate.plan.table(units)
     assert clips["clip_id"].equals(ledger["clip_id"]), "plan and ledgers list other clips"
     listed = pc.if_else(pc.equal(clips["parent_id"], ""), clips["clip_id"], clips["parent_id"])
     chosen = pc.is_in(listed, selected)
     waiting = len(selected) - (pc.sum(pc.is_in(selected, listed.combine_chunks())).as_py() or 0)
+    statuses = ledger.select([f"{stage.name}:{name}" for stage in annotate.stages for name in WHAT])
     ledger, clips = ledger.filter(chosen), clips.filter(chosen)
-    return Annotated(ledger, clips, judge_all(ledger, annotate.stages, rules), waiting)
+    return Annotated(ledger, clips, judge_all(ledger, annotate.stages, rules), statuses, waiting)
 
 
 def finish(annotate: PassRecord, there: Annotated) -> Finished:
@@ -68,7 +71,7 @@ def finish(annotate: PassRecord, there: Annotated) -> Finished:
     Clips that are not selected keep their shards but have no row. A map that is not accepted keeps its bytes, and is
     absent in its clip's row.
     """
-    ledger, clips, verdicts, _ = there
+    ledger, clips, verdicts = there.ledger, there.clips, there.verdicts
     columns: dict[str, Any] = {
         "key": clips["clip_id"],
         "group": clips["group"],

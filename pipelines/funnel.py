@@ -127,7 +127,6 @@ def make_funnel(
     usable = pa.array(~selection.unusable)
     scored = scores.filter(usable)
     kept = selection.selected[~selection.unusable]
-    all_annotated = passes.annotate.table([])
     return Funnel(
         steps=_steps(passes, selection, there),
         rules=_rules(selection),
@@ -141,8 +140,8 @@ def make_funnel(
             {name: verdict.present.to_numpy(zero_copy_only=False) for name, verdict in there.verdicts.items()},
             [rule for rules in map_rules.values() for rule in rules],
         ),
-        stages=(*_stages(passes.score, scores), *_stages(passes.annotate, all_annotated)),
-        errors=(*_errors(passes.score, scores), *_errors(passes.annotate, all_annotated)),
+        stages=(*_stages(passes.score, scores), *_stages(passes.annotate, there.statuses)),
+        errors=(*_errors(passes.score, scores), *_errors(passes.annotate, there.statuses)),
         groups=_groups(selection, there),
     )
 
@@ -162,7 +161,7 @@ def _sum(numbers: np.ndarray) -> float:
 
 def _steps(passes: Passes, selection: Selection, there: Annotated) -> tuple[Step, ...]:
     scores = selection.scores
-    listed = len(passes.score.plan.clip_ids())
+    listed = passes.score.plan.num_clips()
     steps = [Step("listed", listed, _hours(scores))]
     left = ~selection.unusable
     steps.append(Step("scored", int(left.sum()), _hours(scores, left)))

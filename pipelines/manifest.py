@@ -22,10 +22,11 @@ class Passes(NamedTuple):
 
 def shards_of(annotate: PassRecord) -> dict[str, list[dict[str, Any]]]:
     """Return modality -> its live shards, with SHA-256, size and number of samples."""
+    units = annotate.committed()
     return {
         stage.modality: [
             {"path": commit.shard, "sha256": commit.sha256, "bytes": commit.bytes, "clips": clips}
-            for commit, clips in annotate.commits(stage)
+            for commit, clips in annotate.commits(stage, units)
         ]
         for stage in annotate.stages
         if stage.modality is not None

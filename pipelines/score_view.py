@@ -1,8 +1,6 @@
 """ScoreView: one clip opened for the filters. Samples, pairs of neighbours and stills come from one decode."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +11,7 @@ from openuni.clip import Clip
 from openuni.engine.stage import Drop
 from openuni.frames import DecodeError, Frames, FrameTarget, read_many
 from openuni.frames.target import pick
-from openuni.view import ClipView
+from openuni.view import ClipView, fingerprint_of
 
 SAMPLES = FrameTarget(fps=1.94, short_side_px=256, num_frames=32, spread=True)
 """Few and small frames over the whole clip. Ours: motion and exposure show at 2 fps; 32 frames and their neighbours
@@ -125,5 +123,4 @@ class OpenForScoring:
 
     def fingerprint(self) -> str:
         """Hash what decides the frames: the targets, not the root, nor which of them are read."""
-        targets = [asdict(self.samples), asdict(self.stills)]
-        return hashlib.sha256(json.dumps(targets, sort_keys=True).encode()).hexdigest()[:12]
+        return fingerprint_of((self.samples, self.stills))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openuni.cli.options import MaxErrorFraction, Ray, Retry, Workers, statuses
+
 if TYPE_CHECKING:
     from openuni.benchmark.annotator_bench import Benched
     from openuni.benchmark.summary import Line
@@ -37,22 +39,14 @@ def bench(
     unit_size: Annotated[
         int | None, typer.Option(help="Clips committed at a time. [default: at most 256]", show_default=False)
     ] = None,
-    ray: Annotated[
-        str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")
-    ] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes or actors. [default: one per core]", show_default=False)
-    ] = None,
+    ray: Ray = "auto",
+    workers: Workers = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Set a parameter: 'depth.stride=2', 'frames.short_side_px=480'."),
     ] = None,
-    max_error_fraction: Annotated[
-        float, typer.Option(help="Stop when more than this share of at least 50 clips failed.", min=0.0, max=1.0)
-    ] = 0.2,
-    retry: Annotated[
-        str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)
-    ] = None,
+    max_error_fraction: MaxErrorFraction = 0.2,
+    retry: Retry = None,
 ) -> None:
     """Score annotators on rendered clips, where depth, flow, masks, skeletons and body surface are known exactly.
 
@@ -78,9 +72,8 @@ def bench(
         settings=parse_settings(set_ or ()),
     )
     engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)
-    statuses = tuple(retry.split(",")) if retry else ()
     try:
-        benched = bench_annotators(config, engine, breaker=Breaker(max_error_fraction), retry=statuses)
+        benched = bench_annotators(config, engine, breaker=Breaker(max_error_fraction), retry=statuses(retry))
     finally:
         engine.close()
     print_benched(benched)

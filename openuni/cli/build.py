@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openuni.cli.options import MaxErrorFraction, Ray, Retry, Workers, statuses
+
 if TYPE_CHECKING:
     from openuni.pipelines.build import Build, Built
 
@@ -49,21 +51,13 @@ def build(
     unit_size: Annotated[
         int | None, typer.Option(help="Clips per shard. [default: at most 256]", show_default=False)
     ] = None,
-    ray: Annotated[
-        str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")
-    ] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes or actors. [default: one per core]", show_default=False)
-    ] = None,
+    ray: Ray = "auto",
+    workers: Workers = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Set a parameter: 'frames.fps=8', 'motion.width_px=96'.")
     ] = None,
-    max_error_fraction: Annotated[
-        float, typer.Option(help="Stop when more than this share of at least 50 clips failed.", min=0.0, max=1.0)
-    ] = 0.2,
-    retry: Annotated[
-        str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)
-    ] = None,
+    max_error_fraction: MaxErrorFraction = 0.2,
+    retry: Retry = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and write nothing.")] = False,
 ) -> None:
     """Filter clips, annotate them and write WebDataset shards. Run the same command again to resume."""
@@ -93,9 +87,8 @@ def build(
     if dry_run:
         _print_plan(parts, engine.describe())
         return
-    statuses = tuple(retry.split(",")) if retry else ()
     try:
-        built = run_build(parts, engine, breaker=Breaker(max_error_fraction), retry=statuses)
+        built = run_build(parts, engine, breaker=Breaker(max_error_fraction), retry=statuses(retry))
     finally:
         engine.close()
     print_built(built)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openuni.cli.options import Ray, Retry, Workers, statuses
 from openuni.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ FrameRange = Annotated[
 Fps = Annotated[float | None, typer.Option(help="Frames a second. [default: the kind's own]", show_default=False)]
 ClipFrames = Annotated[int, typer.Option(help="Cut longer scenes into clips of at most so many frames.")]
 Limit = Annotated[int | None, typer.Option(help="Import only the first clips.", show_default=False)]
-Ray = Annotated[str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")]
-Workers = Annotated[
-    int | None, typer.Option(help="Worker processes or actors. [default: one per core]", show_default=False)
-]
-Retry = Annotated[str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)]
 
 
 @unibench.command("render")
@@ -59,15 +55,9 @@ def render(
         list[str] | None,
         typer.Option("--set", help="Set a parameter of the tier: 'photo.samples=16'.", show_default=False),
     ] = None,
-    ray: Annotated[
-        str, typer.Option(help="auto (RAY_ADDRESS, else Ray on this machine), off, or a cluster's address.")
-    ] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes or actors. [default: one per core]", show_default=False)
-    ] = None,
-    retry: Annotated[
-        str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)
-    ] = None,
+    ray: Ray = "auto",
+    workers: Workers = None,
+    retry: Retry = None,
 ) -> None:
     """Render clips with exact depth, flow, masks, skeletons and body surface. Run the same command again to resume."""
     from openuni.benchmark.synth.families import FAMILIES
@@ -88,7 +78,7 @@ def render(
     config.check()
     engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)
     try:
-        rendered = render_run(config, engine, retry=tuple(retry.split(",")) if retry else ())
+        rendered = render_run(config, engine, retry=statuses(retry))
     finally:
         engine.close()
     for reason, count in rendered.failed.most_common():
@@ -247,7 +237,7 @@ def _import(
 
     engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)
     try:
-        imported = import_run(importer, out, engine, retry=tuple(retry.split(",")) if retry else (), limit=limit)
+        imported = import_run(importer, out, engine, retry=statuses(retry), limit=limit)
     finally:
         engine.close()
     for reason, count in imported.failed.most_common():

@@ -96,6 +96,24 @@ def read_joined(
     return Joined(table.replace_schema_metadata(None), {unit: parts[unit].about for unit in wanted})
 
 
+def count_rows(folder: Path, units: Sequence[str], *, cache: Path) -> int:
+    """Count the rows of the files of units from Parquet metadata alone: the cache's, or a file's own if it is newer.
+
+    Args:
+        folder: as in `read_joined`.
+        units: the units wanted; those without a file count as 0.
+        cache: as in `read_joined`; it is not brought up to date.
+    """
+    there, parts, rows = stamps(folder), _parts(cache), 0
+    for unit in there.keys() & set(units):
+        part = parts.get(unit)
+        if part is not None and (part.size, part.mtime_ns) == there[unit]:
+            rows += part.rows
+        else:
+            rows += pq.read_metadata(folder / f"{unit}.parquet").num_rows
+    return rows
+
+
 def _parts(cache: Path) -> dict[str, Part]:
     """Return what a cache holds, in the order of its rows; empty if there is none or it cannot be read."""
     try:

@@ -102,17 +102,18 @@ class PassRecord:
         """Return all score columns as rules write them: "duration.seconds"."""
         return [f"{stage.name}.{column.name}" for stage in self.stages for column in stage.columns]
 
-    def table(self, scores: Sequence[str] | None = None) -> pa.Table:
+    def table(self, scores: Sequence[str] | None = None, *, units: Sequence[str] | None = None) -> pa.Table:
         """Join the ledgers of all stages over the units that all have committed.
 
         Args:
             scores: which score columns to read, "stage.score"; None reads all.
+            units: what `committed` gave, for callers that need it too; None asks it.
 
         Returns:
             One row per clip in planning order: WHO, "unit", and for each stage "<stage>:<column>" for WHAT and
             "<stage>.<score>" for its scores (a rule can name the latter only).
         """
-        units = self.committed()
+        units = self.committed() if units is None else units
         columns: dict[str, Any] = {}
         for stage in self.stages:
             own = [f"{stage.name}.{column.name}" for column in stage.columns]
@@ -127,8 +128,8 @@ class PassRecord:
             columns |= {name: table[name] for name in own}
         return pa.table(columns)
 
-    def commits(self, stage: StageRecord) -> list[tuple[Commit, int]]:
-        """Return each committed unit's Commit and number of clips."""
-        table, commits = read_ledger(self.out, stage, stage.fingerprint, self.committed(), columns=[])
+    def commits(self, stage: StageRecord, units: Sequence[str]) -> list[tuple[Commit, int]]:
+        """Return the Commit and number of clips of each of `units`, which are what `committed` gave."""
+        table, commits = read_ledger(self.out, stage, stage.fingerprint, units, columns=[])
         counts = {entry["values"]: entry["counts"] for entry in table[UNIT].value_counts().to_pylist()}
         return [(commit, counts[commit.unit]) for commit in commits]

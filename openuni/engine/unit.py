@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from openuni.clip import Clip
 from openuni.engine.atomic import replacing
-from openuni.engine.joined import CACHE, read_joined
+from openuni.engine.joined import CACHE, count_rows, read_joined
 
 MAX_UNIT_SIZE = 256  # facts of the field: shards of 256 clips at 480p are 1 to 4 GB over all modalities.
 AUTO_UNITS = 16  # ours: a small job still makes this many units, so that several workers have something to do.
@@ -51,6 +51,11 @@ class Plan:
 
     folder: Path
 
+    @property
+    def _cache(self) -> Path:
+        # Beside the folder of plans: <out>/cache/plan/<pass>.parquet.
+        return self.folder.parent.parent / CACHE / "plan" / f"{self.folder.name}.parquet"
+
     def names(self) -> list[str]:
         """Return the names of all units, in planning order."""
         return sorted(path.stem for path in self.folder.glob("[0-9]*.parquet"))
@@ -67,14 +72,16 @@ class Plan:
             names: the units.
             columns: which columns to read; None reads all.
         """
-        # The cache stands beside the folder of plans: <out>/cache/plan/<pass>.parquet.
-        cache = self.folder.parent.parent / CACHE / "plan" / f"{self.folder.name}.parquet"
-        return read_joined(self.folder, sorted(names), cache=cache, schema=SCHEMA, columns=columns).table
+        return read_joined(self.folder, sorted(names), cache=self._cache, schema=SCHEMA, columns=columns).table
 
     def clip_ids(self) -> list[str]:
         """Return the ids of all planned clips, in planning order."""
         ids: list[str] = self.table(self.names(), ["clip_id"])["clip_id"].to_pylist()
         return ids
+
+    def num_clips(self) -> int:
+        """Count the planned clips; no row is read."""
+        return count_rows(self.folder, self.names(), cache=self._cache)
 
     def append(self, clips: Iterable[Clip], *, unit_size: int | None = None) -> list[str]:
         """Freeze the clips that are not planned yet into new units.

@@ -189,3 +189,15 @@ def test_carried_ids_divide_a_part_and_rests_are_bounded():
     kept = rest(ids, still, still, frames=2, min_area=0.001)
     assert kept[3].any() and kept[4].any() and not kept[5].any()
     assert set(np.unique(keep(ids, [2]))) == {0, 1}
+
+
+@pytest.mark.parametrize("seen", [(1, 2), (0, 1), (0,), (2,)])
+def test_a_rest_in_a_clip_of_three_frames_is_filled_along_the_flow_from_before_and_after(seen):
+    places_px = (10, 10, 15)
+    steps = [np.full((20, 40, 2), (shift, 0.0), np.float32) for shift in np.diff(places_px)]
+    back = [-step for step in steps]
+    ids = np.zeros((3, 20, 40), np.int32)
+    for t in seen:
+        ids[t, 5:15, places_px[t] : places_px[t] + 8] = 1
+    filled = rest(ids, steps, back, frames=2, min_area=0.001)
+    assert [np.flatnonzero(frame.any(axis=0)).tolist() for frame in filled] == [[*range(x, x + 8)] for x in places_px]

@@ -7,6 +7,7 @@ from openuni.clip import Clip
 from openuni.engine.stage import Drop
 from openuni.frames import FrameTarget, read_frames, read_many
 from openuni.pipelines.score_view import SAMPLES, STILLS, OpenForScoring
+from openuni.view import OpenClip
 from tests.openuni.make_clips import LONG_GOP, read_codes, write_clip
 
 FPS = 25
@@ -81,3 +82,13 @@ def test_a_file_that_is_no_video_is_a_drop_with_the_readers_reason(tmp_path):
 def test_the_fingerprint_is_of_the_targets_and_not_of_the_root():
     assert OpenForScoring("a").fingerprint() == OpenForScoring("b").fingerprint()
     assert OpenForScoring("a").fingerprint() != OpenForScoring("a", samples=SMALL).fingerprint()
+
+
+def test_finished_builds_go_on_because_the_fingerprints_stay():
+    # Written down from builds as they are. A change of a default target is a reason to change them; nothing else is.
+    target = FrameTarget(fps=16.0, short_side_px=480, num_frames=81)
+    assert OpenClip("a", target).fingerprint() == "d96928d50932"
+    samples = FrameTarget(fps=1.94, short_side_px=256, num_frames=32, spread=True)
+    stills = FrameTarget(fps=2.0, short_side_px=480, num_frames=3, spread=True)
+    assert OpenForScoring("a", samples=samples, stills=stills).fingerprint() == "0bf3064c63cc"
+    assert OpenForScoring("a").fingerprint() == "0bf3064c63cc"

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from openuni.engine import joined as module
-from openuni.engine.joined import read_joined
+from openuni.engine.joined import count_rows, read_joined
 
 SCHEMA = pa.schema([("key", pa.string()), ("score", pa.float64())])
 
@@ -44,6 +44,25 @@ def test_the_joined_table_has_every_units_rows_in_order_with_its_unit_and_what_i
         joined = read(folder)
         assert joined.table.to_pylist() == expected(folder)
         assert joined.about["000002"] == "unit 2 of 3"
+
+
+def test_rows_are_counted_right_before_and_after_the_cache_is_made_and_when_a_file_changes(folder):
+    cache = folder.parent / "cache" / "all.parquet"
+    units = [f"{number:06d}" for number in range(4)]
+    assert count_rows(folder, units, cache=cache) == 1 + 2 + 3 + 4
+    assert not cache.exists()
+    read(folder)
+    assert count_rows(folder, units, cache=cache) == 10
+    write(folder, 2, 7)
+    (folder / "000000.parquet").unlink()
+    assert count_rows(folder, units, cache=cache) == 2 + 7 + 4
+    assert count_rows(folder, ["000001", "000009"], cache=cache) == 2
+
+
+def test_rows_are_counted_from_the_cache_where_it_is_up_to_date(folder, monkeypatch):
+    read(folder)
+    monkeypatch.setattr(pq, "read_metadata", lambda path: pytest.fail(f"opened {path}"))
+    assert count_rows(folder, ["000001", "000003"], cache=folder.parent / "cache" / "all.parquet") == 2 + 4
 
 
 def test_a_second_read_opens_no_units_file(folder, monkeypatch):

@@ -33,6 +33,22 @@ def test_a_planned_unit_never_changes(tmp_path):
     assert (tmp_path / "000001.parquet").read_bytes() == before
 
 
+def test_clips_are_counted_without_reading_a_row(tmp_path):
+    plan = Plan(tmp_path / "plan" / "score")
+    assert plan.num_clips() == 0
+    plan.append(make_clips(5), unit_size=2)
+    assert plan.num_clips() == len(plan.clip_ids()) == 5
+    plan.append(make_clips(9), unit_size=2)
+    for name in plan.names():  # the footer, at the end, stays; after the head's four bytes come the rows
+        path = plan.folder / f"{name}.parquet"
+        content = bytearray(path.read_bytes())
+        content[4:40] = bytes(36)
+        path.write_bytes(content)
+    assert plan.num_clips() == 9
+    with pytest.raises(OSError, match="page header"):
+        plan.clip_ids()
+
+
 @pytest.mark.parametrize(("clips", "expected"), [(1, [1]), (5, [1] * 5), (40, [3] * 13 + [1])])
 def test_few_clips_make_several_units(tmp_path, clips, expected):
     plan = Plan(tmp_path)

@@ -1,0 +1,50 @@
+"""Draws: random numbers that depend on what they are for, not on who draws them.
+
+Each is keyed by (seed, step, global sample index, purpose): the same for any number of ranks, workers or resumes, and for
+any order of drawing. Philox (Salmon et al. 2011) is a counter generator made for this; numpy's.
+"""
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Draws:
+    """The random numbers of one sample of one step."""
+
+    def __init__(self, seed: int, step: int, sample: int) -> None:
+        """Name the sample.
+
+        Args:
+            seed: of the run.
+            step: of training, from 0.
+            sample: its index in the global batch of the step.
+        """
+        self._key = (seed, step, sample)
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """A generator of its own for each purpose ("task", "noise.rgb"), so that one draw more changes no other."""
+        text = "/".join([*map(str, self._key), purpose])
+        words = np.frombuffer(hashlib.blake2b(text.encode(), digest_size=16).digest(), dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(key=words))
+
+    def uniform(self, purpose: str) -> float:
+        """A number in [0, 1)."""
+        return float(self.generator(purpose).random())
+
+    def normal(self, purpose: str) -> float:
+        """A standard normal number."""
+        return float(self.generator(purpose).standard_normal())
+
+    def choice(self, purpose: str, weights: dict[str, float]) -> str:
+        """One of the names, with probabilities in proportion to their weights."""
+        names = list(weights)
+        total = sum(weights.values())
+        edges = np.cumsum([weights[name] / total for name in names])
+        return names[min(int(np.searchsorted(edges, self.uniform(purpose), side="right")), len(names) - 1)]
+
+    def noise(self, purpose: str, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal float32 of a shape."""
+        return torch.from_numpy(self.generator(purpose).standard_normal(shape, dtype=np.float32))

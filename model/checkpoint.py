@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import WanTransformer3DModel
-from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed
+from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed, WanTransformer3DModel
 from torch import Tensor
 
 from openuni.errors import BadInput, MissingWeights
@@ -89,7 +88,9 @@ def from_wan(stock: WanTransformer3DModel, **switches: Any) -> UnityVideo:
     """
     parameter = next(stock.parameters())
     config = network_config(stock.config) | switches
-    return fill(config, stock.state_dict(), "the given network", dtype=None, device=parameter.device).train(stock.training)
+    return fill(config, stock.state_dict(), "the given network", dtype=None, device=parameter.device).train(
+        stock.training
+    )
 
 
 def fill(
@@ -127,7 +128,9 @@ def fill(
             raise BadInput(f"{source} {what} {len(names)} of the network's tensors: {wan_names.some(names)}.")
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
-            raise BadInput(f"{source}: {name} has the shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}.")
+            raise BadInput(
+                f"{source}: {name} has the shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}."
+            )
     floating = dtype or state["patch_embedding.weight"].dtype
     network.load_state_dict(
         {name: tensor.to(device, _dtype(name, dtype) or tensor.dtype) for name, tensor in state.items()},
@@ -138,7 +141,7 @@ def fill(
         for name in ("modality_patch_embedding", *_STACKED, "modality_table"):
             _materialise(network, name, floating, device)
     # The meta device made its tables without values, and they are in no file.
-    sizes = (network.config.attention_head_dim, network.config.patch_size, network.config.rope_max_seq_len)
+    sizes = (network.arguments.attention_head_dim, network.arguments.patch_size, network.arguments.rope_max_seq_len)
     network.rope = WanRotaryPosEmbed(*sizes).to(device)
     if not given:
         network.init_modalities()
@@ -225,7 +228,9 @@ def _on_disk(source: str | Path) -> Path:
     text = str(source)
     if text.count("/") == 1 and not text.startswith((".", "/", "~")):
         return hub_copy(text, ("transformer/*", "*.json", "*.safetensors"))
-    raise MissingWeights(f"{source} not found. Give a folder or file of weights, or a Hub id like Wan-AI/Wan2.1-T2V-1.3B-Diffusers.")
+    raise MissingWeights(
+        f"{source} not found. Give a folder or file of weights, or a Hub id like Wan-AI/Wan2.1-T2V-1.3B-Diffusers."
+    )
 
 
 def hub_copy(repository: str, patterns: Sequence[str]) -> Path:
@@ -259,7 +264,14 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, torch.serialization.pickle.UnpicklingError) as error:
+    except (
+        SafetensorError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        OSError,
+        torch.serialization.pickle.UnpicklingError,
+    ) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{path} is not a file of tensors that can be read: {first[:200]}") from error
     state = found.get("state_dict", found.get("model", found)) if isinstance(found, dict) else found

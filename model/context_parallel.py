@@ -5,7 +5,7 @@ diffusers' own Ulysses. Every rank gives the same latents and gets whole answers
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -68,12 +68,11 @@ def enable(network: "UnityVideo", group: dist.ProcessGroup | None = None) -> Non
     Raises:
         ValueError: the heads cannot be shared out.
     """
-    from diffusers import ContextParallelConfig
-    from diffusers.models._modeling_parallel import ParallelConfig
+    from diffusers.models._modeling_parallel import ContextParallelConfig, ParallelConfig
     from torch.distributed.device_mesh import DeviceMesh
 
     size, rank = dist.get_world_size(group), dist.get_rank(group)
-    heads = network.config.num_attention_heads
+    heads = network.arguments.num_attention_heads
     if heads % size:
         raise ValueError(f"{heads} attention heads cannot be shared out to {size} ranks; use a divisor of {heads}")
     device = next(network.parameters()).device
@@ -83,6 +82,6 @@ def enable(network: "UnityVideo", group: dist.ProcessGroup | None = None) -> Non
     parallel = ParallelConfig(context_parallel_config=config)
     parallel.setup(rank, size, device, mesh=mesh)
     for block in network.blocks:
-        block.attn1.processor._parallel_config = parallel
-        block.attn1.processor._attention_backend = "native"
+        processor: Any = block.attn1.processor  # type: ignore[union-attr]
+        processor._parallel_config, processor._attention_backend = parallel, "native"
     network.context = Context(rank, size, group)

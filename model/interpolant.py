@@ -3,8 +3,13 @@
 t = 0 is clean, t = 1 is noise. The network answers with the velocity x1 - x0 (Wan's convention too), or with x0.
 """
 
+import math
+from typing import TypeVar
+
 import torch
 from torch import Tensor
+
+Time = TypeVar("Time", float, Tensor)
 
 MIN_T = 1e-3  # ours: where x0 is predicted, the velocity (x - x0) / t must not divide by nearly nothing
 
@@ -45,14 +50,14 @@ def target(x0: Tensor, x1: Tensor, prediction: str) -> Tensor:
     return x1 - x0 if prediction == "velocity" else x0
 
 
-def shifted(t: Tensor, shift: float) -> Tensor:
+def shifted(t: Time, shift: float) -> Time:
     """Move times towards noise, k t / (1 + (k - 1) t): Esser et al. 2024 (Stable Diffusion 3), equation 23; Wan's 5."""
     return shift * t / (1 + (shift - 1) * t)
 
 
-def logit_normal(normal: Tensor, *, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Times of standard normal draws, sigmoid(mean + std z): Esser et al. 2024, equation 19."""
-    return torch.sigmoid(mean + std * normal)
+def logit_normal(normal: float, *, mean: float = 0.0, std: float = 1.0) -> float:
+    """The time of a standard normal draw, sigmoid(mean + std z): Esser et al. 2024, equation 19."""
+    return 1 / (1 + math.exp(-(mean + std * normal)))
 
 
 def sampling_times(steps: int, shift: float) -> Tensor:

@@ -8,12 +8,11 @@ as if Wan looked at a split-screen video.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from diffusers import WanTransformer3DModel
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.transformers.transformer_wan import WanTransformerBlock
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel, WanTransformerBlock
 from torch import Tensor, nn
 
 from openuni.model.context_parallel import Context
@@ -59,9 +58,7 @@ class UnityBlock(WanTransformerBlock):
             for x_BND, a, b in zip(streams, scale, shift, strict=True)
         ]
         attended = self.attn1(torch.cat(normed, dim=1), None, None, rope).split(sizes, dim=1)
-        streams = [
-            (x_BND.float() + h * g).type_as(x_BND) for x_BND, h, g in zip(streams, attended, gate, strict=True)
-        ]
+        streams = [(x_BND.float() + h * g).type_as(x_BND) for x_BND, h, g in zip(streams, attended, gate, strict=True)]
         streams = [
             x_BND + self.attn2(self.norm2(x_BND.float()).type_as(x_BND), context, None, None)
             for x_BND, context in zip(streams, contexts, strict=True)
@@ -83,14 +80,14 @@ class UnityVideo(WanTransformer3DModel):
     plain Wan.
     """
 
-    _no_split_modules = ["UnityBlock"]
-    _repeated_blocks = ["UnityBlock"]
-    _keep_in_fp32_modules = [*WanTransformer3DModel._keep_in_fp32_modules, "modality_table"]
+    _no_split_modules: ClassVar[list[str]] = ["UnityBlock"]
+    _repeated_blocks: ClassVar[list[str]] = ["UnityBlock"]
+    _keep_in_fp32_modules: ClassVar[list[str]] = [*WanTransformer3DModel._keep_in_fp32_modules, "modality_table"]
 
     @register_to_config
     def __init__(
         self,
-        patch_size: tuple[int, ...] = (1, 2, 2),
+        patch_size: tuple[int, int, int] = (1, 2, 2),
         num_attention_heads: int = 12,
         attention_head_dim: int = 128,
         in_channels: int = 16,
@@ -144,11 +141,17 @@ class UnityVideo(WanTransformer3DModel):
         Raises:
             ValueError: a switch has no such value; image-to-video weights are asked for.
         """
-        for name, value, known in (("head", head, HEADS), ("time", time, TIMES), ("prediction", prediction, PREDICTIONS)):
+        for name, value, known in (
+            ("head", head, HEADS),
+            ("time", time, TIMES),
+            ("prediction", prediction, PREDICTIONS),
+        ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         if image_dim is not None or added_kv_proj_dim is not None or pos_embed_seq_len is not None:
-            raise ValueError("image-to-video networks (image_dim, added_kv_proj_dim) are not supported; use text-to-video")
+            raise ValueError(
+                "image-to-video networks (image_dim, added_kv_proj_dim) are not supported; use text-to-video"
+            )
         if len(set(modalities)) != len(modalities) or not modalities:
             raise ValueError(f"modalities must be different names, at least one, got {tuple(modalities)}")
         super().__init__(
@@ -182,6 +185,11 @@ class UnityVideo(WanTransformer3DModel):
         """Set by openuni.model.context_parallel.enable: the tokens of a clip are shared out to several ranks."""
         self.init_modalities()
 
+    @property
+    def arguments(self) -> Any:
+        """The constructor's arguments, by name: diffusers' config."""
+        return self.config
+
     @torch.no_grad()
     def init_modalities(self) -> None:
         """Begin as Wan: input and output layers are copies of the RGB ones, what is added is zero."""
@@ -196,7 +204,12 @@ class UnityVideo(WanTransformer3DModel):
     @torch.no_grad()
     def zero_heads(self) -> None:
         """Zero all output layers, as Wan does before training from nothing."""
-        for layer in (self.proj_out.weight, self.proj_out.bias, self.modality_proj_out_weight, self.modality_proj_out_bias):
+        for layer in (
+            self.proj_out.weight,
+            self.proj_out.bias,
+            self.modality_proj_out_weight,
+            self.modality_proj_out_bias,
+        ):
             layer.zero_()
 
     def forward(self, streams: Sequence[Stream]) -> list[Tensor | None]:  # type: ignore[override]
@@ -213,7 +226,7 @@ class UnityVideo(WanTransformer3DModel):
         Raises:
             ValueError: a latent off the grid, a stream that is wider than the rotary table has room for.
         """
-        streams = self._shared_time(list(streams)) if self.config.time == "shared" else list(streams)
+        streams = self._shared_time(list(streams)) if self.arguments.time == "shared" else list(streams)
         tokens, ropes, times, modulations = [], [], [], []
         offset = 0
         for stream in streams:
@@ -225,7 +238,7 @@ class UnityVideo(WanTransformer3DModel):
             times.append(time)
             modulations.append(modulation)
         contexts = [self.condition_embedder.text_embedder(stream.text) for stream in streams]
-        if not self.config.in_context:
+        if not self.arguments.in_context:
             contexts = [contexts[0]] * len(streams)
         if self.context is not None:
             tokens = [self.context.own(x_BND) for x_BND in tokens]
@@ -248,7 +261,7 @@ class UnityVideo(WanTransformer3DModel):
 
     def _embed(self, stream: Stream) -> tuple[Tensor, tuple[int, int, int]]:
         """Tokens (B, N, D) of a latent, and how many there are along frames, height and width."""
-        size, patch = stream.latent.shape[2:], self.config.patch_size
+        size, patch = stream.latent.shape[2:], self.arguments.patch_size
         if any(length % step for length, step in zip(size, patch, strict=True)):
             raise ValueError(f"a latent's (F, H, W) must be multiples of {tuple(patch)}, got {tuple(size)}")
         layer = self.patch_embedding if stream.modality is None else self.modality_patch_embedding
@@ -261,7 +274,7 @@ class UnityVideo(WanTransformer3DModel):
     def _rope(self, grid: tuple[int, int, int], offset: int) -> tuple[Tensor, Tensor]:
         """Wan's 3-D rotary tables, (1, N, 1, head_dim) cosines and sines, for a grid whose width begins at `offset`."""
         frames, height, width = grid
-        positions = self.config.rope_max_seq_len
+        positions = self.arguments.rope_max_seq_len
         if max(frames, height, offset + width) > positions:
             raise ValueError(
                 f"{frames} x {height} x {offset + width} tokens (frames, height, width of all streams) are more than the "
@@ -282,7 +295,9 @@ class UnityVideo(WanTransformer3DModel):
         """The modality switcher: (B, D) of L + t_emb, and the (B, 6, D) modulation made of it, paper section 3.2."""
         embedder = self.condition_embedder
         sinusoids = embedder.timesteps_proj(stream.t * 1000)  # Wan counts time to 1000
-        time_BD = embedder.time_embedder(sinusoids.to(embedder.time_embedder.linear_1.weight.dtype)).type_as(stream.text)
+        time_BD = embedder.time_embedder(sinusoids.to(embedder.time_embedder.linear_1.weight.dtype)).type_as(
+            stream.text
+        )
         if self.modality_table is not None:
             rows = 0 if stream.modality is None else stream.modality + 1
             time_BD = time_BD + self.modality_table[rows].type_as(time_BD)
@@ -294,7 +309,7 @@ class UnityVideo(WanTransformer3DModel):
         if stream.modality is None:
             table, weight, bias = self.scale_shift_table, self.proj_out.weight, self.proj_out.bias
         else:
-            which = stream.modality if self.config.head == "per_modality" else torch.zeros_like(stream.modality)
+            which = stream.modality if self.arguments.head == "per_modality" else torch.zeros_like(stream.modality)
             table = self.modality_scale_shift_table[which]
             weight, bias = self.modality_proj_out_weight[which], self.modality_proj_out_bias[which]
         shift, scale = (table + time_BD.unsqueeze(1)).chunk(2, dim=1)
@@ -305,7 +320,7 @@ class UnityVideo(WanTransformer3DModel):
             x_BNO = torch.baddbmm(bias.unsqueeze(1), x_BND, weight.transpose(1, 2))
         if self.context is not None:
             x_BNO = self.context.gathered(x_BNO)
-        steps = self.config.patch_size
+        steps = self.arguments.patch_size
         grid = [length // step for length, step in zip(stream.latent.shape[2:], steps, strict=True)]
         x = x_BNO.unflatten(2, (*steps, -1)).unflatten(1, grid)  # (B, F, H, W, pf, ph, pw, C)
         return x.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)

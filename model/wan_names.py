@@ -90,7 +90,9 @@ def from_release(state: Mapping[str, Tensor], modalities: Iterable[str]) -> dict
         BadInput: a tensor that the release has is missing, or there is one that it does not have.
     """
     names, state = list(modalities), dict(state)
-    base = {name.removeprefix(RELEASE_PREFIX): state.pop(name) for name in list(state) if name.startswith(RELEASE_PREFIX)}
+    base = {
+        name.removeprefix(RELEASE_PREFIX): state.pop(name) for name in list(state) if name.startswith(RELEASE_PREFIX)
+    }
     try:
         patch, bias = state.pop("flow_patch_embedding.weight"), state.pop("flow_patch_embedding.bias")
         fold, fold_bias = state.pop("flow_in.weight"), state.pop("flow_in.bias")
@@ -98,7 +100,9 @@ def from_release(state: Mapping[str, Tensor], modalities: Iterable[str]) -> dict
         table = state.pop("flow_head.modulation")
         theirs = {ours: state.pop(f"modality_embeddings.{name}") for name, ours in RELEASE_MODALITIES.items()}
     except KeyError as error:
-        raise BadInput(f"The released UnityVideo checkpoint should have the tensor {error.args[0]!r}, but has not.") from None
+        raise BadInput(
+            f"The released UnityVideo checkpoint should have the tensor {error.args[0]!r}, but has not."
+        ) from None
     if state:
         raise BadInput(f"The released UnityVideo checkpoint has unexpected tensors: {some(state)}.")
     width, count = patch.shape[0], len(names)
@@ -140,7 +144,9 @@ def config_of(state: Mapping[str, Tensor], *, head_dim: int = 128) -> dict[str, 
         freq_dim = state["condition_embedder.time_embedder.linear_1.weight"].shape[1]
         ffn_dim = state["blocks.0.ffn.net.0.proj.weight"].shape[0]
     except KeyError as error:
-        raise BadInput(f"A Wan transformer should have the tensor {error.args[0]!r}, but these weights have not.") from None
+        raise BadInput(
+            f"A Wan transformer should have the tensor {error.args[0]!r}, but these weights have not."
+        ) from None
     if width % head_dim:
         raise BadInput(
             f"These weights are {width} wide, no multiple of an attention head's {head_dim}; put them into a folder with a "

@@ -57,7 +57,9 @@ def test_wan_folder_file_and_original_names_give_the_same_network(stock_folder, 
     save_file({name: tensor.contiguous() for name, tensor in original.items()}, tmp_path / "original.safetensors")
     folder = tmp_path / "original"
     folder.mkdir()
-    save_file({name: tensor.contiguous() for name, tensor in original.items()}, folder / "diffusion_pytorch_model.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in original.items()}, folder / "diffusion_pytorch_model.safetensors"
+    )
     (folder / "config.json").write_text(json.dumps({"_class_name": "WanModel", "dim": 96, "num_heads": 4}))
     expected = from_wan(wan())
     for source in (stock_folder, stock_folder / "transformer", folder):

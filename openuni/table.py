@@ -129,6 +129,18 @@ IMPORTERS = {
 }
 """Readers of others' renders and datasets, for `openuni unibench import`."""
 
+CODECS = {
+    "patch": "openuni.model.codec.patch:PatchCodec",
+    "wan": "openuni.model.codec.wan:WanCodec",
+}
+"""Video codecs of the network: frames to latents and back."""
+
+TEXT_ENCODERS = {
+    "hash": "openuni.model.text.hash:HashText",
+    "umt5": "openuni.model.text.umt5:Umt5Text",
+}
+"""Prompts to the vectors that the network attends to."""
+
 
 def load(kind: str, table: dict[str, str], name: str) -> Any:
     """Import and return the object that stands under `name`.

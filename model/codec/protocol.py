@@ -4,7 +4,6 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-
 MAX_LEVEL = 1.05  # ours: room for what a sharpening resize overshoots; frames in 0..255 are far beyond
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from openuni.errors import BadInput, MissingWeights
 from openuni.model import wan_names
 from openuni.model.network import UnityVideo, network_config
+from openuni.model.pretrained import find
 from openuni.table import MODALITIES
 
 logger = logging.getLogger(__name__)
@@ -222,33 +223,8 @@ def read(source: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _on_disk(source: str | Path) -> Path:
     """The path itself, or where the Hub's copy of an id is."""
-    path = Path(source)
-    if path.exists():
-        return path
-    text = str(source)
-    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
-        return hub_copy(text, ("transformer/*", "*.json", "*.safetensors"))
-    raise MissingWeights(
-        f"{source} not found. Give a folder or file of weights, or a Hub id like Wan-AI/Wan2.1-T2V-1.3B-Diffusers."
-    )
-
-
-def hub_copy(repository: str, patterns: Sequence[str]) -> Path:
-    """Download what is missing of a Hub repository into the Hub's own cache.
-
-    Raises:
-        MissingWeights: it cannot be had; the message has the command that gets it.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repository, allow_patterns=list(patterns)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise MissingWeights(
-            f"{repository} is neither a path nor in the Hub's cache, and cannot be downloaded ({type(error).__name__}). "
-            f"Where there is a network: hf download {repository}"
-        ) from error
+    path = Path(source).expanduser()
+    return path if path.exists() else find(source, ["transformer"], part="the transformer")
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Modality prompts C_m: a modality's wording, with what is to be drawn put into it where the sample's facts tell.
 
-UnityVideo (arXiv 2512.07831), section 3.2, trains with phrases as "two persons" so that "two objects" is understood
-unseen. The words are ours, see Modality.wordings.
+UnityVideo (arXiv 2512.07831, In-Context Learner) trains with phrases as "two persons", so that "two objects" is
+understood unseen. The words are ours, see Modality.wordings.
 """
 
 from collections.abc import Mapping
@@ -50,11 +50,12 @@ PLACES = {
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 IRREGULAR = {
-    **{"child": "children", "man": "men", "woman": "women", "foot": "feet", "goose": "geese", "mouse": "mice"},
-    **{"fish": "fish", "sheep": "sheep", "deer": "deer", "knife": "knives", "leaf": "leaves", "wolf": "wolves"},
-    "skis": "skis",
+    **{"child": "children", "foot": "feet", "goose": "geese", "mouse": "mice", "knife": "knives", "leaf": "leaves"},
+    **{"wolf": "wolves", "fish": "fish", "sheep": "sheep", "deer": "deer", "skis": "skis", "scissors": "scissors"},
 }
-"""Plurals that no rule gives; compounds ending in one of them ("snowman") follow it."""
+"""Plurals that no rule gives."""
+NOT_MEN = ("human", "german", "roman", "shaman")
+"""Nouns in -man that take an s."""
 
 
 def modality_prompt(
@@ -115,10 +116,12 @@ def subject_phrase(counts: Mapping[str, int]) -> str | None:
 
 
 def plural(noun: str) -> str:
-    """Return the plural of an English noun or compound: "traffic light" -> "traffic lights"."""
-    for singular, many in IRREGULAR.items():
-        if noun.endswith(singular) and (singular != "man" or not noun.endswith("human")):
-            return noun.removesuffix(singular) + many
+    """Return the plural of an English noun or compound, by its last word: "traffic light" -> "traffic lights"."""
+    *before, last = noun.split()
+    if last in IRREGULAR:
+        return " ".join([*before, IRREGULAR[last]])
+    if last.endswith("man") and last.lower() not in NOT_MEN:
+        return noun.removesuffix("man") + "men"
     if noun.endswith(("s", "x", "z", "ch", "sh")):
         return noun + "es"
     if noun.endswith("y") and noun[-2:-1] not in ("a", "e", "i", "o", "u", ""):

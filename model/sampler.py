@@ -89,8 +89,10 @@ SAMPLERS: dict[str, SamplerConfig] = {
     "paper": SamplerConfig(steps=50, guidance=Guidance(text=7.5)),
     "release": SamplerConfig(solver="euler", steps=20, shift=1.0),
     "wan": SamplerConfig(steps=50, guidance=Guidance(text=5.0)),
+    "tiny": SamplerConfig(solver="euler", steps=8),
 }
-"""paper: UnityVideo, section 4.1 (its DDIM is UniPC here); release: the released code; wan: Wan2.1's defaults."""
+"""paper: UnityVideo, section 4.1 (its DDIM is UniPC here); release: the released code; wan: Wan2.1's
+defaults; tiny: for small frames on a CPU."""
 
 
 class Given(NamedTuple):

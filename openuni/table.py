@@ -135,6 +135,15 @@ CODECS = {
 }
 """Video codecs of the network: frames to latents and back."""
 
+MODEL_PRESETS = {
+    "tiny_cpu": "openuni.model.presets:tiny_cpu",
+    "wan_1_3b": "openuni.model.presets:wan_1_3b",
+    "wan22_5b": "openuni.model.presets:wan22_5b",
+    "wan_14b": "openuni.model.presets:wan_14b",
+    "paper_10b": "openuni.model.presets:paper_10b",
+}
+"""Functions that make a network's shape and all that is around it."""
+
 TEXT_ENCODERS = {
     "hash": "openuni.model.text.hash:HashText",
     "umt5": "openuni.model.text.umt5:Umt5Text",

@@ -4,6 +4,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+MAX_LEVEL = 1.05  # ours: room for what a sharpening resize overshoots; frames in 0..255 are far beyond
+
 
 class Stride(NamedTuple):
     """How many frames, rows and columns of the clip one latent stands for."""
@@ -38,7 +40,7 @@ class VideoCodec(Protocol):
             (B, C, F, H / h, W / w) normalised latents with F = (T - 1) / t + 1, on the device of `frames`.
 
         Raises:
-            ValueError: shape, dtype or size do not fit; the message names the nearest sizes that do.
+            ValueError: shape, dtype, size or range do not fit; the message names the nearest sizes that do.
         """
         ...
 
@@ -74,12 +76,17 @@ class VideoCodec(Protocol):
 
     def check_frames(self, frames: torch.Tensor) -> None:
         """Raise ValueError unless `frames` can be encoded."""
-        if frames.ndim != 5 or frames.shape[1] != 3 or not frames.is_floating_point():
+        if frames.ndim != 5 or frames.shape[1] != 3 or len(frames) == 0 or not frames.is_floating_point():
             raise ValueError(
                 f"codec {self.name}: frames must be (B, 3, T, H, W) floating point in -1..1, "
                 f"got {tuple(frames.shape)} {frames.dtype}: frames_to_tensor makes them from uint8 (T, H, W, 3)"
             )
         self.latent_shape(*frames.shape[2:])
+        if not frames.abs().amax() <= MAX_LEVEL:  # so written that NaN is refused too
+            raise ValueError(
+                f"codec {self.name}: frames must be in -1..1, got {float(frames.amin()):.4g} to "
+                f"{float(frames.amax()):.4g}: frames_to_tensor scales uint8 frames"
+            )
 
     def check_latents(self, latents: torch.Tensor) -> None:
         """Raise ValueError unless `latents` can be decoded."""

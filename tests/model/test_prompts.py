@@ -81,7 +81,8 @@ def test_counts_that_count_nothing_are_refused(counts):
 @pytest.mark.parametrize(
     ("one", "many"),
     [("berry", "berries"), ("toy", "toys"), ("box", "boxes"), ("snowman", "snowmen"), ("woman", "women"),
-     ("human", "humans"), ("tennis racket", "tennis rackets"), ("wine glass", "wine glasses"), ("skis", "skis")],
+     ("human", "humans"), ("tennis racket", "tennis rackets"), ("wine glass", "wine glasses"), ("skis", "skis"),
+     ("mongoose", "mongooses"), ("computer mouse", "computer mice")],
 )  # fmt: skip
 def test_plurals_follow_english(one, many):
     assert plural(one) == many

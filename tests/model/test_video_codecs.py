@@ -65,7 +65,7 @@ def test_frames_that_are_no_pictures_are_refused():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_patch_is_exact_and_orders_channels_as_pixel_unshuffle(size, dtype):
     codec = PatchCodec(size)
-    frames = torch.randn(2, 3, 5, 12, 24, generator=torch.Generator().manual_seed(0)).to(dtype)
+    frames = (torch.rand(2, 3, 5, 12, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1).to(dtype)
     latents = codec.encode(frames)
     assert latents.shape == (2, *codec.latent_shape(5, 12, 24)) == (2, 3 * size**2, 5, 12 // size, 24 // size)
     for t in range(5):
@@ -99,6 +99,10 @@ def test_tensors_of_another_form_are_refused(name, folder):
         codec.encode(torch.zeros(1, 5, 3, 8, 8))
     with pytest.raises(ValueError, match=r"torch.uint8: frames_to_tensor makes them"):
         codec.encode(torch.zeros(1, 3, 5, 8, 8, dtype=torch.uint8))
+    with pytest.raises(ValueError, match=r"frames must be in -1..1, got 0 to 255: frames_to_tensor scales"):
+        codec.encode(torch.linspace(0, 255, 3 * 64).reshape(1, 3, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"frames must be in -1..1, got nan to nan"):
+        codec.encode(torch.full((1, 3, 1, 8, 8), torch.nan))
     with pytest.raises(ValueError, match=rf"latents must be \(B, {codec.channels}, F, h, w\) .* got \(1, 7, 2, 2, 2\)"):
         codec.decode(torch.zeros(1, 7, 2, 2, 2))
 

@@ -30,16 +30,17 @@ def find(model: str | Path, subfolders: Collection[str], *, part: str, local_fil
         local_files_only: never ask the network.
 
     Raises:
-        MissingWeights: no such folder or Hub id, or it lacks a subfolder.
+        MissingWeights: no such folder or Hub id, or a subfolder lacks its config or weights.
     """
     names = " and ".join(f"{name}/" for name in subfolders)
     folder = Path(model).expanduser()
     if not folder.is_dir():
         folder = _fetch(str(model), subfolders, names, part, local_files_only)
-    absent = [name for name in subfolders if not _has_files(folder / name)]
+    absent = [
+        f"{name}/{files}" for name in subfolders for files in _files(name) if not any(folder.glob(f"{name}/{files}"))
+    ]
     if absent:
-        lacking = " and ".join(f"{name}/" for name in absent)
-        raise MissingWeights(f"{part}: {folder} has no {lacking}. {_how(str(model), subfolders, names)}")
+        raise MissingWeights(f"{part}: {folder} has no {', '.join(absent)}. {_how(str(model), subfolders, names)}")
     return folder
 
 
@@ -58,8 +59,9 @@ def check_loaded(report: Mapping[str, Any], *, part: str, folder: Path) -> None:
             raise BadInput(f"{part}: the checkpoint in {folder} {word} {names[0]}{more}: it is for another network")
 
 
-def _has_files(folder: Path) -> bool:
-    return folder.is_dir() and any(path.name.endswith(".json") for path in folder.iterdir())
+def _files(subfolder: str) -> tuple[str, ...]:
+    """Return patterns of the files without which a subfolder cannot be loaded. Weights as pickles do not count."""
+    return ("tokenizer_config.json",) if subfolder == "tokenizer" else ("config.json", "*.safetensors")
 
 
 def _fetch(model: str, subfolders: Collection[str], names: str, part: str, local_files_only: bool) -> Path:

@@ -5,6 +5,7 @@ padding to 512, encode under the padding mask, set the padding to zero.
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Sequence
 from functools import cached_property
@@ -54,17 +55,9 @@ class Umt5Text:
         need("text encoder umt5", "transformers", "safetensors", "ftfy")
         if max_tokens < 1:
             raise BadInput(f"text encoder umt5: max_tokens must be 1 or more, got {max_tokens}")
-        from transformers import UMT5Config
-
         parts = ["tokenizer", "text_encoder"]
         self.folder = find(model, parts, part="text encoder umt5", local_files_only=local_files_only)
-        kind = UMT5Config.get_config_dict(self.folder / "text_encoder", local_files_only=True)[0]
-        if kind.get("model_type") != "umt5":
-            raise BadInput(
-                f"text encoder umt5: {self.folder}/text_encoder/config.json must have model_type umt5, "
-                f"got {kind.get('model_type')}"
-            )
-        self.dim, self.max_tokens = int(kind["d_model"]), max_tokens
+        self.dim, self.max_tokens = _dim(self.folder / "text_encoder" / "config.json"), max_tokens
         self.device, self.dtype = torch.device(device), dtype
         self._said_cut = False
 
@@ -132,6 +125,18 @@ class Umt5Text:
             raise BadInput(f"text encoder umt5: {folder} cannot be loaded: {reason}") from error
         check_loaded(report, part="text encoder umt5", folder=folder)
         return encoder.eval().requires_grad_(False).to(self.device)
+
+
+def _dim(path: Path) -> int:
+    """Return the length of a vector from an encoder's config. Raises BadInput if it is no umT5's."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        kind, dim = config["model_type"], int(config["d_model"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"text encoder umt5: {path} is no config of a network: {error!r:.80}") from error
+    if kind != "umt5":
+        raise BadInput(f"text encoder umt5: {path} must have model_type umt5, got {kind}")
+    return dim
 
 
 def _fingerprint(folder: Path) -> str:

@@ -95,7 +95,8 @@ def test_umt5_without_its_folders_says_what_is_missing(folder, tmp_path):
     with pytest.raises(MissingWeights) as error:
         Umt5Text(tmp_path)
     assert str(error.value) == (
-        f"text encoder umt5: {tmp_path} has no text_encoder/. Give a folder that holds tokenizer/ and text_encoder/; "
+        f"text encoder umt5: {tmp_path} has no text_encoder/config.json, text_encoder/*.safetensors. "
+        "Give a folder that holds tokenizer/ and text_encoder/; "
         "to fill one: hf download Wan-AI/Wan2.1-T2V-1.3B-Diffusers --include 'tokenizer/*' --include 'text_encoder/*' "
         "--local-dir FOLDER"
     )
@@ -104,6 +105,9 @@ def test_umt5_without_its_folders_says_what_is_missing(folder, tmp_path):
     good = json.loads(config.read_text())
     config.write_text(json.dumps(good | {"model_type": "t5"}))
     with pytest.raises(BadInput, match="config.json must have model_type umt5, got t5"):
+        Umt5Text(tmp_path)
+    config.write_text("{}")
+    with pytest.raises(BadInput, match="config.json is no config of a network: KeyError"):
         Umt5Text(tmp_path)
     config.write_text(json.dumps(good | {"num_layers": 3}))
     with pytest.raises(BadInput, match="text_encoder lacks .* more: it is for another network"):

@@ -223,7 +223,12 @@ def test_missing_weights_say_what_where_and_how(tmp_path):
         f"codec wan: folder {tmp_path}/a/b not found. Give a folder that holds vae/; to fill one: "
         "hf download Wan-AI/Wan2.1-T2V-1.3B-Diffusers --include 'vae/*' --local-dir FOLDER"
     )
-    with pytest.raises(MissingWeights, match=f"codec wan: {tmp_path} has no vae/. Give a folder that holds vae/; "):
+    with pytest.raises(
+        MissingWeights, match=f"codec wan: {tmp_path} has no vae/config.json, vae/\\*.safetensors. Give a "
+    ):
+        WanCodec(tmp_path)
+    tiny_vae().save_pretrained(tmp_path / "vae", safe_serialization=False)  # a pickle is not read
+    with pytest.raises(MissingWeights, match=f"codec wan: {tmp_path} has no vae/\\*.safetensors. Give a "):
         WanCodec(tmp_path)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from openuni.model.codec.frames import frames_to_tensor, tensor_to_frames
 from openuni.model.config import ModelConfig, read_config, write_config
 from openuni.model.flops import tokens_of
 from openuni.model.memory import Peak, expected_peak, fits
-from openuni.model.network import UnityVideo
+from openuni.model.network import UnityVideo, network_config
 from openuni.model.presets import Preset
 from openuni.model.prompts import modality_prompt
 from openuni.model.rendering import Renderings
@@ -365,12 +365,12 @@ class UnityVideoPipeline:
 
     def _encode(self, frames: np.ndarray) -> Tensor:
         """(1, C, F, h, w) clean latents."""
-        latents: Tensor = self.codec.encode(frames_to_tensor(frames).unsqueeze(0).to(self.device))
+        latents: Tensor = self.codec.encode(frames_to_tensor(frames).to(self.device))
         return latents.float()
 
     def _decode(self, latents: Tensor) -> np.ndarray:
         """(T, H, W, 3) uint8."""
-        return tensor_to_frames(self.codec.decode(latents)[0].float().clamp(-1, 1).cpu())
+        return tensor_to_frames(self.codec.decode(latents).float().clamp(-1, 1).cpu())
 
     def _facts(
         self,
@@ -385,8 +385,6 @@ class UnityVideoPipeline:
         subject: str | None,
         lost: Mapping[str, Any],
     ) -> dict[str, Any]:
-        from dataclasses import asdict
-
         return {
             "model": self.said,
             "trained": self.trained,
@@ -415,7 +413,9 @@ def find(
     if text.startswith(PRESET_PREFIX):
         name = text.removeprefix(PRESET_PREFIX)
         preset: Preset = load("model preset", MODEL_PRESETS, name)()
-        network = untrained(preset, modalities=modalities, seed=seed).to(dtype)
+        network = untrained(preset, modalities=modalities, seed=seed)
+        if dtype != torch.float32:
+            network = checkpoint.fill(network_config(network.config), network.state_dict(), text, dtype=dtype, device="cpu")
         return Found(f"preset {name} (untrained)", network.eval(), preset.model, trained=False)
     path = newest_export(Path(text).expanduser())
     config = read_config(path) if path.is_dir() else None

@@ -48,8 +48,8 @@ def load(
 
     Args:
         source: folder or file; a Hub id (`owner/name`) where nothing of that name is on disk.
-        modalities: names wanted, in this order; None: all five, or those of our own checkpoint. Ones that our checkpoint
-            does not have start as copies of its RGB layers.
+        modalities: names wanted, in this order; None: all five, or those of our own checkpoint. Ones that our
+            checkpoint does not have start as copies of its RGB layers.
         dtype: of the weights; what Wan keeps in float32 stays so.
         device: where they go.
         switches: of UnityVideo.__init__, for weights that do not say them (Wan).

@@ -1,4 +1,4 @@
-"""What belongs to a model besides its weights: codec, text encoder, tasks, renderings, size. Written as openuni.json."""
+"""What belongs to a model besides its weights, written as openuni.json: codec, text, tasks, renderings, size."""
 
 import json
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Context parallel: the tokens of one clip shared out to several ranks, by Ulysses attention (Jacobs et al. 2023).
 
-A block treats tokens as a bag, so that each rank may hold any of them; only self-attention exchanges heads for tokens, by
-diffusers' own Ulysses. Every rank gives the same latents and gets whole answers.
+A block treats tokens as a bag, so that each rank may hold any of them; only self-attention exchanges heads for
+tokens, by diffusers' own Ulysses. Every rank gives the same latents and gets whole answers.
 """
 
 from dataclasses import dataclass

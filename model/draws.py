@@ -1,7 +1,7 @@
 """Draws: random numbers that depend on what they are for, not on who draws them.
 
-Each is keyed by (seed, step, global sample index, purpose): the same for any number of ranks, workers or resumes, and for
-any order of drawing. Philox (Salmon et al. 2011) is a counter generator made for this; numpy's.
+Each is keyed by (seed, step, global sample index, purpose): the same for any number of ranks, workers or resumes, and
+for any order of drawing. Philox (Salmon et al. 2011) is a counter generator made for this; numpy's.
 """
 
 import hashlib

@@ -19,7 +19,8 @@ class Peak(NamedTuple):
 
     def __str__(self) -> str:
         """As it is printed."""
-        return f"about {self.total / 1e9:.1f} GB ({self.weights / 1e9:.1f} weights, {self.activations / 1e9:.1f} activations)"
+        weights, activations = self.weights / 1e9, self.activations / 1e9
+        return f"about {weights + activations:.1f} GB ({weights:.1f} weights, {activations:.1f} activations)"
 
 
 def expected_peak(config: Mapping[str, Any], parameters: int, tokens: Sequence[int], dtype: torch.dtype) -> Peak:
@@ -32,8 +33,8 @@ def expected_peak(config: Mapping[str, Any], parameters: int, tokens: Sequence[i
         dtype: of weights and tokens.
 
     Returns:
-        Counted, not measured: the tokens, their norm in float32, queries, keys, values with rotary copies, and the inner
-        layer of the feed-forward network are there at once.
+        Counted, not measured: the tokens, their norm in float32, queries, keys, values with rotary copies, and the
+        inner layer of the feed-forward network are there at once.
     """
     width = config["num_attention_heads"] * config["attention_head_dim"]
     size = dtype.itemsize

@@ -2,13 +2,13 @@
 
 B batch, N tokens of a stream, D width, k modalities. Streams stand side by side: their tokens attend to each other, and
 the rotary positions of each begin where the width of the one before ends. Every Wan parameter keeps its name and shape;
-what is new is called `modality_*` and starts so that the network is Wan: without modality streams bit for bit, with them
-as if Wan looked at a split-screen video.
+what is new is called `modality_*` and starts so that the network is Wan: without modality streams bit for bit, with
+them as if Wan looked at a split-screen video.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -80,9 +80,9 @@ class UnityVideo(WanTransformer3DModel):
     plain Wan.
     """
 
-    _no_split_modules: ClassVar[list[str]] = ["UnityBlock"]
-    _repeated_blocks: ClassVar[list[str]] = ["UnityBlock"]
-    _keep_in_fp32_modules: ClassVar[list[str]] = [*WanTransformer3DModel._keep_in_fp32_modules, "modality_table"]
+    _no_split_modules = ["UnityBlock"]  # noqa: RUF012 - diffusers' own way, here and below
+    _repeated_blocks = ["UnityBlock"]  # noqa: RUF012
+    _keep_in_fp32_modules = [*WanTransformer3DModel._keep_in_fp32_modules, "modality_table"]  # noqa: RUF012
 
     @register_to_config
     def __init__(
@@ -242,7 +242,7 @@ class UnityVideo(WanTransformer3DModel):
             contexts = [contexts[0]] * len(streams)
         if self.context is not None:
             tokens = [self.context.own(x_BND) for x_BND in tokens]
-            ropes = [tuple(self.context.own(table) for table in rope) for rope in ropes]
+            ropes = [(self.context.own(cosines), self.context.own(sines)) for cosines, sines in ropes]
         rope = tuple(torch.cat(tables, dim=1) for tables in zip(*ropes, strict=True))
         for block in self.blocks:
             if torch.is_grad_enabled() and self.gradient_checkpointing:
@@ -277,8 +277,8 @@ class UnityVideo(WanTransformer3DModel):
         positions = self.arguments.rope_max_seq_len
         if max(frames, height, offset + width) > positions:
             raise ValueError(
-                f"{frames} x {height} x {offset + width} tokens (frames, height, width of all streams) are more than the "
-                f"{positions} positions of an axis; use smaller clips or fewer modalities"
+                f"{frames} x {height} x {offset + width} tokens (frames, height, width of all streams) are more than "
+                f"the {positions} positions of an axis; use smaller clips or fewer modalities"
             )
         tables = []
         for table in (self.rope.freqs_cos, self.rope.freqs_sin):
@@ -293,7 +293,7 @@ class UnityVideo(WanTransformer3DModel):
 
     def _switch(self, stream: Stream) -> tuple[Tensor, Tensor]:
         """The modality switcher: (B, D) of L + t_emb, and the (B, 6, D) modulation made of it, paper section 3.2."""
-        embedder = self.condition_embedder
+        embedder: Any = self.condition_embedder  # its parts are not declared
         sinusoids = embedder.timesteps_proj(stream.t * 1000)  # Wan counts time to 1000
         time_BD = embedder.time_embedder(sinusoids.to(embedder.time_embedder.linear_1.weight.dtype)).type_as(
             stream.text
@@ -306,17 +306,16 @@ class UnityVideo(WanTransformer3DModel):
 
     def _answer(self, stream: Stream, x_BND: Tensor, time_BD: Tensor) -> Tensor:
         """Output layer of RGB, or of each sample's modality, and tokens back to a latent."""
-        if stream.modality is None:
-            table, weight, bias = self.scale_shift_table, self.proj_out.weight, self.proj_out.bias
-        else:
-            which = stream.modality if self.arguments.head == "per_modality" else torch.zeros_like(stream.modality)
-            table = self.modality_scale_shift_table[which]
-            weight, bias = self.modality_proj_out_weight[which], self.modality_proj_out_bias[which]
+        which = stream.modality
+        if which is not None and self.arguments.head == "shared":
+            which = torch.zeros_like(which)
+        table = self.scale_shift_table if which is None else self.modality_scale_shift_table[which]
         shift, scale = (table + time_BD.unsqueeze(1)).chunk(2, dim=1)
         x_BND = (self.norm_out(x_BND.float()) * (1 + scale) + shift).type_as(x_BND)
-        if stream.modality is None:
+        if which is None:
             x_BNO = self.proj_out(x_BND)
         else:
+            weight, bias = self.modality_proj_out_weight[which], self.modality_proj_out_bias[which]
             x_BNO = torch.baddbmm(bias.unsqueeze(1), x_BND, weight.transpose(1, 2))
         if self.context is not None:
             x_BNO = self.context.gathered(x_BNO)

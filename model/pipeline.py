@@ -79,8 +79,8 @@ class UnityVideoPipeline:
     """False: random weights; what comes out is noise."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     memory: str = "auto"
-    """auto: everything stays where it is loaded, unless a GPU is too small. low: the text encoder is freed once the prompts
-    are encoded, the codec works in tiles, and codec and network are on the device only while they work."""
+    """auto: everything stays where it is loaded, unless a GPU is too small. low: the text encoder is freed once the
+    prompts are encoded, the codec works in tiles, and codec and network are on the device only while they work."""
     _codec: Any = None
     _text: Any = None
 
@@ -98,7 +98,8 @@ class UnityVideoPipeline:
         """Load a model.
 
         Args:
-            source: a run folder (its newest export), a checkpoint folder or file, Wan weights, a Hub id, or `preset:NAME`
+            source: a run folder (its newest export), a checkpoint folder or file, Wan weights, a Hub id, or
+            `preset:NAME`
                 (random weights).
             device: where it runs.
             dtype: of the network's weights.
@@ -116,8 +117,10 @@ class UnityVideoPipeline:
         if device.type == "cuda" and not torch.cuda.is_available():
             raise BadInput(f"device {device} was asked for, but torch finds no GPU. Use --device cpu.")
         found = find(source, dtype=dtype, modalities=modalities, seed=seed)
-        network = found.network if memory == "low" else found.network.to(device)
-        return cls(network, found.config, found.said, found.trained, device, memory)
+        made = cls(found.network, found.config, found.said, found.trained, device, memory)
+        if memory != "low":
+            made._move(device)
+        return made
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `transformer/` and openuni.json; codec and text encoder stay references."""
@@ -200,21 +203,22 @@ class UnityVideoPipeline:
         texts = self._encode_text(task, prompt, names, modality_prompts or {}, subject)
         shape = self._latent_shape(size)
         sampler = self._windowed(sampler, shape)
-        streams = [None, *names]
+        streams: list[str | None] = [None, *names]
         peak = self._prepare(shape, len(streams), say)
         generator = torch.Generator().manual_seed(seed)
         noise = [torch.randn(1, *shape, generator=generator).to(self.device) for _ in streams]
         spare = [torch.randn(1, *shape, generator=generator).to(self.device) for _ in streams]
+        conditions: dict[str | None, np.ndarray] = dict(drawn.items()) if rgb is None else {None: rgb}
         given = []
         for place, name in enumerate(streams):
-            frames = rgb if name is None and task == "est" else drawn.get(name) if name is not None and task == "cond" else None
+            frames = conditions.get(name)
             latent = noise[place] if frames is None else self._encode(frames)
             modality = None
             if name is not None:
                 modality = torch.tensor([list(self.network.arguments.modalities).index(name)], device=self.device)
             given.append(Given(latent, texts[place].to(self.device), modality, frames is None))
         if self.memory == "low":
-            self.network.to(self.device)
+            self._move(self.device)
         latents = sample(
             self.network,
             given,
@@ -225,7 +229,7 @@ class UnityVideoPipeline:
             progress=progress,
         )
         if self.memory == "low":
-            self.network.to("cpu")
+            self._move(torch.device("cpu"))
         videos = {
             name: self._decode(latent)
             for name, latent, one in zip(streams, latents, given, strict=True)
@@ -235,7 +239,7 @@ class UnityVideoPipeline:
         facts = self._facts(task, prompt, names, sampler, seed, size, peak, modality_prompts or {}, subject, lost)
         out = {}
         for name in names:
-            frames = videos.get(name, drawn.get(name))
+            frames = videos[name] if name in videos else drawn[name]
             out[name] = Generated(frames, renderings.to_map(name, frames, facts={"model": self.said}))
         return Output(rgb=videos.get(None, rgb if task == "est" else None), maps=out, facts=facts)
 
@@ -255,7 +259,9 @@ class UnityVideoPipeline:
             raise BadInput(f"Task {task} takes no {wrong[1]}: {_uses(task)}.")
         names = list(maps) if task == "cond" else list(modalities)
         if task == "cond" and modalities and set(modalities) != set(maps):
-            raise BadInput(f"Task cond generates RGB from the maps given ({', '.join(maps)}), not from {', '.join(modalities)}.")
+            raise BadInput(
+                f"Task cond generates RGB from the maps given ({', '.join(maps)}), not from {', '.join(modalities)}."
+            )
         if (task == "est" and rgb is None) or (task != "text" and not names):
             raise BadInput(f"Task {task} lacks something: {_uses(task)}.")
         if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -297,9 +303,13 @@ class UnityVideoPipeline:
         given = {"rgb": rgb, **drawn} if rgb is not None else dict(drawn)
         sizes = {name: tuple(frames.shape[:3]) for name, frames in given.items() if frames is not None}
         if len(set(sizes.values())) > 1:
-            raise BadInput("The clips given differ: " + ", ".join(f"{name} {size}" for name, size in sizes.items()) + " (T, H, W).")
+            raise BadInput(
+                "The clips given differ: " + ", ".join(f"{name} {size}" for name, size in sizes.items()) + " (T, H, W)."
+            )
         own = next(iter(sizes.values()), (self.config.num_frames, self.config.height, self.config.width))
-        wanted = tuple(one if one is not None else mine for one, mine in zip((num_frames, height, width), own, strict=True))
+        wanted = tuple(
+            one if one is not None else mine for one, mine in zip((num_frames, height, width), own, strict=True)
+        )
         if sizes and wanted != own:
             raise BadInput(f"The clip given has {own} frames, height, width, but {wanted} was asked for.")
         return wanted  # type: ignore[return-value]
@@ -319,8 +329,8 @@ class UnityVideoPipeline:
             )
         if channels != self.network.arguments.in_channels:
             raise BadInput(
-                f"The network takes {self.network.arguments.in_channels} channels, codec {self.config.codec} gives {channels}: "
-                "they do not belong together."
+                f"The network takes {self.network.arguments.in_channels} channels, codec {self.config.codec} gives "
+                f"{channels}: they do not belong together."
             )
         return channels, frames, rows, columns
 
@@ -363,6 +373,10 @@ class UnityVideoPipeline:
             self.memory, self._text = "low", None
         return peak
 
+    def _move(self, device: torch.device) -> None:
+        """Bring the network to a device."""
+        torch.nn.Module.to(self.network, device)  # diffusers' own warns where dtypes differ on purpose
+
     def _encode(self, frames: np.ndarray) -> Tensor:
         """(1, C, F, h, w) clean latents."""
         latents: Tensor = self.codec.encode(frames_to_tensor(frames).to(self.device))
@@ -393,7 +407,8 @@ class UnityVideoPipeline:
             "modality_prompts": {
                 name: modality_prompt(name, subject=subject, override=prompts.get(name)) for name in names
             },
-            "sampler": asdict(sampler) | {"shift": sampler.shift if sampler.shift is not None else self.config.tasks.shift},
+            "sampler": asdict(sampler)
+            | {"shift": sampler.shift if sampler.shift is not None else self.config.tasks.shift},
             "seed": seed,
             "num_frames": size[0],
             "height": size[1],
@@ -415,7 +430,9 @@ def find(
         preset: Preset = load("model preset", MODEL_PRESETS, name)()
         network = untrained(preset, modalities=modalities, seed=seed)
         if dtype != torch.float32:
-            network = checkpoint.fill(network_config(network.config), network.state_dict(), text, dtype=dtype, device="cpu")
+            network = checkpoint.fill(
+                network_config(network.config), network.state_dict(), text, dtype=dtype, device="cpu"
+            )
         return Found(f"preset {name} (untrained)", network.eval(), preset.model, trained=False)
     path = newest_export(Path(text).expanduser())
     config = read_config(path) if path.is_dir() else None
@@ -443,7 +460,7 @@ def newest_export(path: Path) -> Path:
 
 
 def _config_for(loaded: checkpoint.Loaded, source: str) -> ModelConfig:
-    """What is around weights that come without openuni.json: the preset of their shape, its parts beside them if there."""
+    """What is around weights that come without openuni.json: the preset of their shape, with the parts beside them."""
     arguments = loaded.network.arguments
     shape = (arguments.num_attention_heads, arguments.num_layers, arguments.in_channels)
     for name in MODEL_PRESETS:
@@ -454,11 +471,14 @@ def _config_for(loaded: checkpoint.Loaded, source: str) -> ModelConfig:
             break
     else:
         config = ModelConfig()
-        logger.warning("%s has no openuni.json and no preset's shape: taken for a model of Wan's size and codec", source)
+        logger.warning(
+            "%s has no openuni.json and no preset's shape: taken for a model of Wan's size and codec", source
+        )
     folder = Path(source).expanduser()
     for part, options in (("vae", "codec_options"), ("text_encoder", "text_options")):
         if (folder / part).is_dir():
-            config = replace(config, **{options: {**getattr(config, options), "model": str(folder)}})
+            changed: dict[str, Any] = {options: {**getattr(config, options), "model": str(folder)}}
+            config = replace(config, **changed)
     return config
 
 

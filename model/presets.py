@@ -1,4 +1,4 @@
-"""Model presets: a network's shape and everything around it, as functions, so that a preset is read where it is made."""
+"""Model presets: a network's shape and everything around it, each a function that can be read at a glance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +22,8 @@ class Preset:
     """Arguments of UnityVideo."""
     model: ModelConfig
     """What is around it."""
+    stride: tuple[int, int, int] = (4, 8, 8)
+    """Of its codec, frames, height and width: for counting tokens without loading it."""
     init: str | None = None
     """Public weights that training starts from; None: there are none, it starts from nothing."""
     about: str = ""
@@ -58,6 +60,7 @@ def tiny_cpu() -> Preset:
             width=32,
             fps=8.0,
         ),
+        stride=(1, 4, 4),
         about="for a laptop: 32 px, 5 frames, no downloads; starts from nothing",
     )
 
@@ -90,6 +93,7 @@ def wan22_5b() -> Preset:
             height=256,
             width=256,
         ),
+        stride=(4, 16, 16),
         init=WAN22_5B,
         about="on Wan2.2-TI2V-5B, the released UnityVideo's size and draws",
         published_parameters=4_999_787_712,
@@ -114,8 +118,11 @@ def wan_14b() -> Preset:
 
 
 def paper_10b() -> Preset:
-    """A stand-in of the paper's size. Its 10B backbone is internal and undocumented, so that there are no public weights
-    of this shape: training starts from nothing, with Wan2.1's codec and text encoder."""
+    """A stand-in of the paper's size.
+
+    Its 10B backbone is internal and undocumented, so that there are no public weights of this shape: training starts
+    from nothing, with Wan2.1's codec and text encoder.
+    """
     return Preset(
         network={"num_attention_heads": 32, "ffn_dim": 16384, "num_layers": 37},
         model=ModelConfig(

@@ -1,8 +1,8 @@
 """Sampling: from noise to clean latents, one ordinary differential equation for all streams that are generated.
 
 The network's velocities are integrated from t = 1 to t = 0. Guidance is written as what each part of the input adds:
-v + sum over parts (g - 1) (v - v without the part), for one part classifier-free guidance (Ho and Salimans 2022) with weight
-g. Only what was dropped in training can be left out.
+v + sum over parts (g - 1) (v - v without the part), for one part classifier-free guidance (Ho and Salimans 2022) with
+weight g. Only what was dropped in training can be left out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +31,8 @@ class Guidance:
     condition: float = 1.0
     """Of the clean streams: the map in cond, the frames in est."""
     inner: float = 1.0
-    """Of the generated maps on the RGB answer of joint: the model's own idea of depth or motion guides the frames (VideoJAM,
-    Chefer et al. 2025, inner guidance)."""
+    """Of the generated maps on the RGB answer of joint: the model's own idea of depth or motion guides the frames
+    (VideoJAM, Chefer et al. 2025, inner guidance)."""
 
     def parts(self) -> dict[str, float]:
         """The parts that have a weight other than 1."""
@@ -45,7 +45,12 @@ class Guidance:
         Raises:
             BadInput: with the name of the rate in training.
         """
-        rates = {"text": "drop_caption", "prompt": "drop_prompt", "condition": "drop_condition", "inner": "drop_condition"}
+        rates = {
+            "text": "drop_caption",
+            "prompt": "drop_prompt",
+            "condition": "drop_condition",
+            "inner": "drop_condition",
+        }
         for part in self.parts():
             if getattr(tasks, rates[part]) == 0:
                 raise BadInput(
@@ -64,7 +69,7 @@ class SamplerConfig:
     """Steps from noise to clean."""
     shift: float | None = None
     """Of the times; None: as the model was trained, tasks.shift."""
-    guidance: Guidance = Guidance()  # noqa: RUF009 - frozen
+    guidance: Guidance = Guidance()
     """Weights of the parts of the input."""
     window: int | None = None
     """Latent frames at a time, for clips longer than the model's; None: the whole clip at once."""
@@ -211,7 +216,7 @@ class _Model:
         for place, (one, latent) in enumerate(zip(self.given, latents, strict=True)):
             piece, text = latent[:, :, span], one.text
             time = t if one.generate else 0.0
-            if leave_out == "text" and one.modality is None or leave_out == "prompt" and one.modality is not None:
+            if leave_out == ("text" if one.modality is None else "prompt"):
                 text = self.empty.expand_as(text)
             predict = one.generate
             if (leave_out == "condition" and not one.generate) or (leave_out == "inner" and one.modality is not None):
@@ -223,7 +228,9 @@ class _Model:
         return [
             None
             if answer is None
-            else velocity_of(answer.float(), latents[place][:, :, span], streams[place].t, self.network.arguments.prediction)
+            else velocity_of(
+                answer.float(), latents[place][:, :, span], streams[place].t, self.network.arguments.prediction
+            )
             for place, answer in enumerate(answers)
         ]
 

@@ -31,10 +31,11 @@ class TaskConfig:
     modalities: Mapping[str, float] = field(default_factory=dict)
     """Weights of modalities; ones that are not named have 1. A sample is given one of those it has."""
     routing: str = "sample"
-    """sample: each has a task and a modality of its own (paper, section 3.4); step: all of one step share them (release)."""
+    """sample: each has a task and a modality of its own (paper, section 3.4); step: all of one step share them
+    (release)."""
     joint_time: str = "mixed"
-    """Times of the streams of a joint sample: independent (paper's text), tied to one (its equation 3; what sampling goes
-    through), or mixed: either with even chances. Ours."""
+    """Times of the streams of a joint sample: independent (paper's text), tied to one (its equation 3; what sampling
+    goes through), or mixed: either with even chances. Ours."""
     estimation_text: str = "empty"
     """What RGB is captioned with in estimation: empty (paper) or the caption (release)."""
     shift: float = 3.0
@@ -174,8 +175,8 @@ class Batch(NamedTuple):
     targets: list[Tensor]
     """(B, C, F, H, W) for each stream."""
     weights: list[Tensor]
-    """(B,) for each stream: 1 where the answer is supervised, else 0. All answers are asked for, so that every parameter
-    has a gradient on every rank."""
+    """(B,) for each stream: 1 where the answer is supervised, else 0. All answers are asked for, so that every
+    parameter has a gradient on every rank."""
 
 
 def make_batch(

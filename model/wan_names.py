@@ -78,9 +78,9 @@ def _renamed(name: str, top: Mapping[str, str], block: Mapping[str, str]) -> str
 def from_release(state: Mapping[str, Tensor], modalities: Iterable[str]) -> dict[str, Tensor]:
     """Turn the released checkpoint's tensors into ours.
 
-    Its modality input is two layers without anything between, a convolution and a linear `flow_in`: they are folded into
-    one, W' = W_in W and b' = W_in b + b_in, in float64. Its one head becomes the head of every modality; its vectors added to
-    tokens become `modality_token_bias`. It has no switcher: the table is zero.
+    Its modality input is two layers without anything between, a convolution and a linear `flow_in`: they are folded
+    into one, W' = W_in W and b' = W_in b + b_in, in float64. Its one head becomes the head of every modality; its
+    vectors added to tokens become `modality_token_bias`. It has no switcher: the table is zero.
 
     Args:
         state: as released, `base.*` and the rest.
@@ -149,8 +149,8 @@ def config_of(state: Mapping[str, Tensor], *, head_dim: int = 128) -> dict[str, 
         ) from None
     if width % head_dim:
         raise BadInput(
-            f"These weights are {width} wide, no multiple of an attention head's {head_dim}; put them into a folder with a "
-            "config.json that says attention_head_dim, or dim and num_heads."
+            f"These weights are {width} wide, no multiple of an attention head's {head_dim}; put them into a folder "
+            "with a config.json that says attention_head_dim, or dim and num_heads."
         )
     blocks = {int(found[1]) for name in state if (found := _BLOCK_NAME.fullmatch(name))}
     return {

@@ -39,7 +39,9 @@ def read_map(path: Path, name: str) -> Map:
         found = members.pop(MODALITY).tobytes().decode() if MODALITY in members else name
         data, valid = members.pop(DATA), members.pop(VALID, None)
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise BadInput(f"{path} is not a map file ({error}); it should be .npz with 'data', as generate writes it.") from error
+        raise BadInput(
+            f"{path} is not a map file ({error}); it should be .npz with 'data', as generate writes it."
+        ) from error
     except Exception as error:  # zipfile's and zlib's own errors have no common base
         raise BadInput(f"{path} is damaged ({type(error).__name__}).") from error
     if found != name:

@@ -41,7 +41,9 @@ def generate(
     height: Annotated[int | None, typer.Option(help="Pixels. [default: of the clip given, or of training]")] = None,
     width: Annotated[int | None, typer.Option(help="Pixels. [default: of the clip given, or of training]")] = None,
     sampler: Annotated[str | None, typer.Option(help="paper, release, wan or tiny. [default: the model's]")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps from noise to clean. [default: the sampler's]", min=1)] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps from noise to clean. [default: the sampler's]", min=1)
+    ] = None,
     guidance: Annotated[float | None, typer.Option(help="On the prompt; 1 is none. [default: the sampler's]")] = None,
     guidance_modality: Annotated[float, typer.Option(help="On the modality prompts; 1 is none.")] = 1.0,
     guidance_condition: Annotated[float, typer.Option(help="On the maps or frames given; 1 is none.")] = 1.0,
@@ -63,7 +65,11 @@ def generate(
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file; --out wants a folder.")
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    kinds = {"": torch.bfloat16 if device != "cpu" else torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
+    kinds = {
+        "": torch.bfloat16 if device != "cpu" else torch.float32,
+        "float32": torch.float32,
+        "bfloat16": torch.bfloat16,
+    }
     if dtype not in kinds:
         raise BadInput(f"--dtype must be float32 or bfloat16, got {dtype!r}.")
     pipeline = UnityVideoPipeline.from_pretrained(model, device=device, dtype=kinds[dtype], memory=memory)
@@ -150,7 +156,9 @@ def _sampler(
     return replace(chosen, steps=steps or chosen.steps, guidance=weights)
 
 
-def _read_rgb(path: Path, pipeline: "UnityVideoPipeline", size: tuple[int | None, int | None, int | None]) -> np.ndarray:
+def _read_rgb(
+    path: Path, pipeline: "UnityVideoPipeline", size: tuple[int | None, int | None, int | None]
+) -> np.ndarray:
     """Frames of a clip at the model's rate, cut to its size and grid: (T, H, W, 3) uint8."""
     from openuni.frames import DecodeError, FrameTarget, read_frames
 

@@ -147,7 +147,7 @@ def test_released_checkpoint_loads_and_its_folded_input_layer_is_the_two_layers(
 
 
 def test_released_checkpoint_computes_what_its_two_streams_did(tmp_path):
-    """Against the stock network on the split screen, with the release's own layers in Wan's place for the right half."""
+    """Against the stock network on the split screen, where the release's own layers are copies of Wan's."""
     state = released()
     state["flow_patch_embedding.weight"] = state["base.patch_embedding.weight"].clone()
     state["flow_patch_embedding.bias"] = state["base.patch_embedding.bias"].clone()

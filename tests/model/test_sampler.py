@@ -1,5 +1,7 @@
 """Sampling: exact answers for networks whose answer is known, guidance by its definition, windows that cover."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -44,7 +46,9 @@ EMPTY = torch.zeros(6, 32)
 def test_straight_paths_are_followed_to_their_end(solver, steps, prediction):
     streams = given()
     clean = [torch.randn(stream.latent.shape, generator=generator(9 + k)) for k, stream in enumerate(streams)]
-    out = sample(Straight(clean, prediction), streams, SamplerConfig(solver=solver, steps=steps), shift=5.0, empty=EMPTY)
+    out = sample(
+        Straight(clean, prediction), streams, SamplerConfig(solver=solver, steps=steps), shift=5.0, empty=EMPTY
+    )
     for found, wanted in zip(out, clean, strict=True):
         # UniPC starts at t = 0.9999: what is left of the noise there.
         torch.testing.assert_close(found, wanted, atol=1e-3 if solver == "unipc" else 1e-4, rtol=0)
@@ -76,7 +80,11 @@ def test_conditions_stay_clean_and_are_told_so():
 
 
 def test_weight_one_costs_no_pass_and_every_other_part_one():
-    for guidance, passes in ((Guidance(), 1), (Guidance(text=5.0), 2), (Guidance(text=5.0, prompt=2.0, condition=3.0), 4)):
+    for guidance, passes in (
+        (Guidance(), 1),
+        (Guidance(text=5.0), 2),
+        (Guidance(text=5.0, prompt=2.0, condition=3.0), 4),
+    ):
         network = Straight([torch.zeros(1)] * 2)
         config = SamplerConfig(solver="euler", steps=2, guidance=guidance)
         sample(network, given(generate=(True, False)), config, shift=1.0, empty=EMPTY)
@@ -126,7 +134,7 @@ def test_windows_cover_all_frames_and_share_the_overlap():
             covered = sorted({k for span in spans for k in range(span.start, span.stop)})
             assert covered == list(range(frames))
             assert {span.stop - span.start for span in spans} == {min(frames, length)}
-            assert all(one.stop - other.start >= overlap for one, other in zip(spans, spans[1:], strict=False))
+            assert all(one.stop - other.start >= overlap for one, other in pairwise(spans))
     assert list(windows(30, None, 0)) == [slice(0, 30)]
 
 
@@ -146,7 +154,9 @@ def test_windows_give_the_whole_where_frames_do_not_matter_to_each_other():
 def test_progress_is_told_after_every_step():
     told = []
     config = SamplerConfig(solver="euler", steps=3)
-    sample(Straight([torch.zeros(1)] * 2), given(), config, shift=1.0, empty=EMPTY, progress=lambda *now: told.append(now))
+    sample(
+        Straight([torch.zeros(1)] * 2), given(), config, shift=1.0, empty=EMPTY, progress=lambda *now: told.append(now)
+    )
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 

@@ -101,7 +101,8 @@ def test_noise_is_standard_normal_and_reproducible():
 
 
 def test_quantiles_of_shifted_logit_normal_times():
-    """10, 50 and 90 % of logit-normal(0, 1) shifted by 3: the sigmoids of -1.2816, 0, 1.2816, moved by 3t / (1 + 2t)."""
+    """10, 50 and 90 % of logit-normal(0, 1) shifted by 3: the sigmoids of -1.2816, 0, 1.2816, moved by 3t / (1 +
+    2t)."""
     config = TaskConfig(tasks={"joint": 1}, uniform_share=0.0, shift=3.0)
     times = [one.t_rgb for one in many(config, count=6000)]
     assert np.quantile(times, [0.1, 0.5, 0.9]) == pytest.approx([0.455, 0.75, 0.915], abs=0.015)

@@ -130,6 +130,27 @@ IMPORTERS = {
 }
 """Readers of others' renders and datasets, for `openuni unibench import`."""
 
+CODECS = {
+    "patch": "openuni.model.codec.patch:PatchCodec",
+    "wan": "openuni.model.codec.wan:WanCodec",
+}
+"""Video codecs of the network: frames to latents and back."""
+
+MODEL_PRESETS = {
+    "tiny_cpu": "openuni.model.presets:tiny_cpu",
+    "wan_1_3b": "openuni.model.presets:wan_1_3b",
+    "wan22_5b": "openuni.model.presets:wan22_5b",
+    "wan_14b": "openuni.model.presets:wan_14b",
+    "paper_10b": "openuni.model.presets:paper_10b",
+}
+"""Functions that make a network's shape and all that is around it."""
+
+TEXT_ENCODERS = {
+    "hash": "openuni.model.text.hash:HashText",
+    "umt5": "openuni.model.text.umt5:Umt5Text",
+}
+"""Prompts to the vectors that the network attends to."""
+
 
 def load(kind: str, table: dict[str, str], name: str) -> Any:
     """Import and return the object that stands under `name`.

@@ -12,7 +12,9 @@ from openuni.cli.bench import bench
 from openuni.cli.build import build
 from openuni.cli.demo import demo
 from openuni.cli.doctor import doctor
+from openuni.cli.export import export
 from openuni.cli.funnel import funnel
+from openuni.cli.generate import generate
 from openuni.cli.list import list_parts
 from openuni.cli.show import show
 from openuni.cli.unibench import unibench
@@ -32,6 +34,8 @@ app = typer.Typer(
 app.command("build")(build)
 app.command("funnel")(funnel)
 app.command("show")(show)
+app.command("generate")(generate)
+app.command("export")(export)
 app.command("bench")(bench)
 app.command("list")(list_parts)
 app.command("doctor")(doctor)

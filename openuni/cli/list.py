@@ -18,16 +18,21 @@ def list_parts(
         str,
         typer.Argument(
             metavar="KIND",
-            help="modalities, sources, filters, experts, checks, metrics or presets; all names if left out.",
+            help="modalities, sources, filters, experts, checks, metrics, presets or models; all names if left out.",
         ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
-    """List the parts there are: sources, filters and checks with every score, experts with licences, presets' rules."""
-    found = rows(kind) if kind else list(_names())
+    """List the parts there are: scores of filters and checks, experts' licences, presets' rules, networks' sizes."""
+    tables = [rows(one) for one in ALSO.get(kind, (kind,))] if kind else [list(_names())]
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps([row for found in tables for row in found], indent=2))
         return
+    for found in tables:
+        _print(found)
+
+
+def _print(found: list[Row]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -45,7 +50,7 @@ def rows(kind: str) -> list[Row]:
     """Return what `openuni list KIND` prints, in the table's order.
 
     Args:
-        kind: "modalities", "sources", "filters", "experts", "checks", "metrics" or "presets".
+        kind: a key of KINDS.
 
     Returns:
         Rows with the same keys, all values text. Filters and checks give one row for each score column.
@@ -130,6 +135,34 @@ def _preset(name: str, part: Any) -> Iterator[Row]:
         yield {"preset": name, "decides": "", "rule": "keeps everything"}
 
 
+def _model_preset(name: str, part: Any) -> Iterator[Row]:
+    """A network's size and what one clip costs to train on: RGB and one map."""
+    import torch
+
+    from openuni.model.flops import tokens_of, training_flops
+    from openuni.model.network import UnityVideo
+
+    preset = part()
+    with torch.device("meta"):
+        network = UnityVideo(**preset.network)
+    model, config = preset.model, network.arguments
+    t, h, w = preset.stride
+    latent = ((model.num_frames - 1) // t + 1, model.height // h, model.width // w)
+    tokens = [tokens_of(config, latent)] * 2
+    flops = training_flops(config, tokens, prompt_tokens=model.text_options.get("max_words", 512))
+    yield {
+        "preset": name,
+        "what_it_is": preset.about,
+        "parameters": f"{sum(each.numel() for each in network.parameters()) / 1e6:,.1f} M",
+        "clip": f"{model.num_frames} x {model.height} x {model.width}, {model.fps:g} fps",
+        "tokens": f"2 x {tokens[0]:,}",
+        "tflop_per_clip": f"{flops / 1e12:,.3g}" if flops < 1e15 else f"{flops / 1e12:,.0f}",
+        "codec": model.codec,
+        "text": model.text,
+        "starts_from": preset.init or "nothing",
+    }
+
+
 def _expert(name: str, part: Any) -> Iterator[Row]:
     yield {
         "expert": name,
@@ -149,7 +182,12 @@ KINDS: dict[str, tuple[dict[str, str], Callable[[str, Any], Iterator[Row]]]] = {
     "checks": (table.CHECKS, _check),
     "metrics": (table.METRICS, _metric),
     "presets": (table.PRESETS, _preset),
+    "models": (table.MODEL_PRESETS, _model_preset),
 }
+
+
+ALSO = {"presets": ("presets", "models")}
+"""A build's presets and a network's go by one name, `--preset`: they are listed together."""
 
 
 def _needs(needs: Any) -> str:

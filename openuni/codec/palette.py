@@ -1,8 +1,11 @@
 """Colours of maps: published colour tables, and the way back from a pixel to the nearest table entry."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+
+GRID_LEVELS = 16  # ours: candidates are 0, 17, .., 255 in each channel; a finer grid gains under 2 in distance
 
 # ColorBrewer "Spectral", 11 classes (Brewer, Harrower; Apache-2.0), the control points of matplotlib's Spectral.
 SPECTRAL = (
@@ -33,6 +36,26 @@ def spectral_r() -> np.ndarray:
     table = np.stack([np.interp(at, given_at, points[:, channel]) for channel in range(3)], axis=-1)
     # matplotlib cuts to bytes instead of rounding; 1e-9 keeps exact control points from falling below themselves.
     return np.floor(table * 255 + 1e-9).astype(np.uint8)
+
+
+def spread_colours(first: Sequence[tuple[float, ...]], count: int) -> np.ndarray:
+    """Choose colours far apart: each is the point of a 16 x 16 x 16 grid that is farthest from all colours before it.
+
+    Args:
+        first: at least one RGB colour to begin with, whole numbers 0..255.
+        count: how many colours to return, with the first ones.
+
+    Returns:
+        (count, 3) uint8; of equally far points the first in the order of red, green, blue.
+    """
+    colours = [np.array(colour, dtype=np.float64) for colour in first]
+    levels = np.linspace(0, 255, GRID_LEVELS)
+    grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+    distance = np.min([np.square(grid - colour).sum(axis=1) for colour in colours], axis=0)
+    while len(colours) < count:
+        colours.append(grid[distance.argmax()])
+        distance = np.minimum(distance, np.square(grid - colours[-1]).sum(axis=1))
+    return np.array(colours).astype(np.uint8)
 
 
 def nearest(frames: np.ndarray, colours: np.ndarray) -> np.ndarray:

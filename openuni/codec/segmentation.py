@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from openuni.codec.palette import TAB10, nearest
+from openuni.codec.palette import TAB10, nearest, spread_colours
 from openuni.codec.storage import check_array, check_rest, own_facts, pack, unpack
 from openuni.modality import Encoded, Map, Modality, Rendering
 from openuni.video import decode_gray, encode_gray
 
 ALPHA = 0.85  # read off UnityVideo's teaser: (217, 110, 9) and (38, 137, 34), tab10[1] and tab10[2] over black
 MAX_COLOURED_ID = 255
-GRID_LEVELS = 16  # ours: candidates are 0, 17, .., 255 in each channel; a finer grid gains under 2 in distance
 
 
 class Segmentation(Modality):
@@ -93,19 +92,11 @@ SEGMENTATION = Segmentation()
 def instance_colours() -> np.ndarray:
     """Return the colour of each id: (256, 3) uint8, all different.
 
-    From id 11 on each colour is the point of a 16 x 16 x 16 grid that is farthest from all colours before it (the
-    first such point in the order of red, green, blue). Smallest RGB distance between two colours: 57 among ids 0 to
-    10 (brown and gray), 53 up to id 100, 38 up to id 255.
+    From id 11 on they are chosen far from all colours before, see `spread_colours`. Smallest RGB distance between two
+    colours: 57 among ids 0 to 10 (brown and gray), 53 up to id 100, 38 up to id 255.
     """
     first = [(0, 0, 0), *(TAB10[instance % 10] for instance in range(1, 11))]
-    colours = [np.rint(ALPHA * np.array(colour)) for colour in first]
-    levels = np.linspace(0, 255, GRID_LEVELS)
-    grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
-    distance = np.min([np.square(grid - colour).sum(axis=1) for colour in colours], axis=0)
-    while len(colours) <= MAX_COLOURED_ID:
-        colours.append(grid[distance.argmax()])
-        distance = np.minimum(distance, np.square(grid - colours[-1]).sum(axis=1))
-    return np.array(colours).astype(np.uint8)
+    return spread_colours([tuple(np.rint(ALPHA * np.array(colour))) for colour in first], MAX_COLOURED_ID + 1)
 
 
 def _check_profile(profile: str) -> None:

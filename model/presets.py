@@ -1,0 +1,137 @@
+"""Model presets: a network's shape and everything around it, each a function that can be read at a glance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from openuni.model.config import ModelConfig
+from openuni.model.renderings.config import paper as paper_rendering
+from openuni.model.renderings.config import tiny as tiny_rendering
+from openuni.model.tasks import TaskConfig, release_tasks
+
+WAN_1_3B = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
+WAN_14B = "Wan-AI/Wan2.1-T2V-14B-Diffusers"
+WAN22_5B = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One kind of model."""
+
+    network: Mapping[str, Any]
+    """Arguments of UnityVideo."""
+    model: ModelConfig
+    """What is around it."""
+    stride: tuple[int, int, int] = (4, 8, 8)
+    """Of its codec, frames, height and width: for counting tokens without loading it."""
+    init: str | None = None
+    """Public weights that training starts from; None: there are none, it starts from nothing."""
+    about: str = ""
+    """One sentence for `openuni list presets`."""
+    published_parameters: int | None = field(default=None)
+    """Of the public network, without what openuni adds."""
+
+
+def tiny_cpu() -> Preset:
+    """A network for a laptop: 0.65 M parameters, 32 px, lossless patches, hashed words."""
+    return Preset(
+        network={
+            "patch_size": (1, 1, 1),
+            "num_attention_heads": 4,
+            "attention_head_dim": 24,
+            "in_channels": 48,
+            "out_channels": 48,
+            "text_dim": 64,
+            "freq_dim": 64,
+            "ffn_dim": 288,
+            "num_layers": 4,
+            "prediction": "x0",
+        },
+        model=ModelConfig(
+            codec="patch",
+            codec_options={"size": 4},
+            text="hash",
+            text_options={"dim": 64, "max_words": 64},
+            tasks=TaskConfig(shift=3.0, noise_share=0.2),
+            rendering=tiny_rendering(),
+            sampler="tiny",
+            num_frames=5,
+            height=32,
+            width=32,
+            fps=8.0,
+        ),
+        stride=(1, 4, 4),
+        about="for a laptop: 32 px, 5 frames, no downloads; starts from nothing",
+    )
+
+
+def wan_1_3b() -> Preset:
+    """Wan2.1-T2V-1.3B, 480p."""
+    return Preset(
+        network={"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30},
+        model=ModelConfig(
+            codec_options={"model": WAN_1_3B},
+            text_options={"model": WAN_1_3B},
+            tasks=TaskConfig(shift=3.0),
+        ),
+        init=WAN_1_3B,
+        about="on Wan2.1-T2V-1.3B, 480p",
+        published_parameters=1_418_996_800,
+    )
+
+
+def wan22_5b() -> Preset:
+    """Wan2.2-TI2V-5B with the released UnityVideo's recipe: 256 px, 33 frames."""
+    return Preset(
+        network={"num_attention_heads": 24, "ffn_dim": 14336, "num_layers": 30, "in_channels": 48, "out_channels": 48},
+        model=ModelConfig(
+            codec_options={"model": WAN22_5B},
+            text_options={"model": WAN22_5B},
+            tasks=release_tasks(),
+            rendering=paper_rendering(),
+            num_frames=33,
+            height=256,
+            width=256,
+        ),
+        stride=(4, 16, 16),
+        init=WAN22_5B,
+        about="on Wan2.2-TI2V-5B, the released UnityVideo's size and draws",
+        published_parameters=4_999_787_712,
+    )
+
+
+def wan_14b() -> Preset:
+    """Wan2.1-T2V-14B, 720p."""
+    return Preset(
+        network={"num_attention_heads": 40, "ffn_dim": 13824, "num_layers": 40},
+        model=ModelConfig(
+            codec_options={"model": WAN_14B},
+            text_options={"model": WAN_14B},
+            tasks=TaskConfig(shift=5.0),
+            height=720,
+            width=1280,
+        ),
+        init=WAN_14B,
+        about="on Wan2.1-T2V-14B, 720p",
+        published_parameters=14_288_491_584,
+    )
+
+
+def paper_10b() -> Preset:
+    """A stand-in of the paper's size.
+
+    Its 10B backbone is internal and undocumented, so that there are no public weights of this shape: training starts
+    from nothing, with Wan2.1's codec and text encoder.
+    """
+    return Preset(
+        network={"num_attention_heads": 32, "ffn_dim": 16384, "num_layers": 37},
+        model=ModelConfig(
+            codec_options={"model": WAN_1_3B},
+            text_options={"model": WAN_1_3B},
+            tasks=TaskConfig(shift=3.0),
+            rendering=paper_rendering(),
+            sampler="paper",
+        ),
+        about="a stand-in of the paper's size (its backbone is not public); starts from nothing",
+        published_parameters=10_088_521_792,
+    )

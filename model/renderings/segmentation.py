@@ -1,0 +1,90 @@
+"""Segmentation: at most nine instances in tab10's colours x 0.85 on black, numbered by a rule a network can learn.
+
+The rule, `instance_order`: an instance counts with its area in the first frame where it appears. The largest is number
+1; of equal ones the one whose centre is farther left in that frame, then the higher one. Numbers beyond
+max_instances are background. Random numbers instead of a rule keep a network from learning which colour to give.
+
+Bound of the array: exact for what is drawn.
+"""
+
+import numpy as np
+
+from openuni.codec.segmentation import SEGMENTATION
+from openuni.modality import Map
+from openuni.model.renderings.config import RenderingConfig
+from openuni.model.renderings.rendered import Rendered, of_all
+
+
+def instance_order(ids: np.ndarray) -> list[int]:
+    """Order the instances of a clip: area in their first frame, largest first; then left to right, then downwards.
+
+    Args:
+        ids: (T, H, W) uint8 or uint16; 0 is background.
+
+    Returns:
+        The ids in order.
+    """
+    found: dict[int, tuple[float, ...]] = {}
+    for frame in ids:
+        areas = np.bincount(frame.ravel())
+        for one in map(int, np.flatnonzero(areas)):
+            if one > 0 and one not in found:
+                rows, columns = np.nonzero(frame == one)
+                found[one] = (-float(areas[one]), float(columns.mean()), float(rows.mean()), one)
+    return sorted(found, key=found.__getitem__)
+
+
+def solid_ids(ids: np.ndarray, side_px: int) -> set[int]:
+    """Return the ids that fill a square of side_px in at least one frame.
+
+    Args:
+        ids: (T, H, W) uint8 or uint16; 0 is background and not returned.
+        side_px: at least 1.
+    """
+    from scipy.ndimage import minimum_filter1d
+
+    found: set[int] = set()
+    size = (min(side_px, ids.shape[1]), min(side_px, ids.shape[2]))
+    for frame in ids:
+        for one in {int(one) for one in np.flatnonzero(np.bincount(frame.ravel()))} - found - {0}:
+            mask = frame == one
+            for axis, side in enumerate(size):
+                mask = minimum_filter1d(mask, side, axis=axis, mode="constant", cval=0)
+            if mask.any():
+                found.add(one)
+    return found
+
+
+class SegmentationRendering:
+    """See the top of the file."""
+
+    def __init__(self, config: RenderingConfig) -> None:
+        self.max_instances = config.max_instances
+        self.min_px = config.min_instance_px
+
+    def to_frames(self, map: Map) -> Rendered:
+        """See ModalityRendering. known["ids"]: the map's id of number 1, 2, ..."""
+        SEGMENTATION.check(map)
+        order, solid = instance_order(map.data), solid_ids(map.data, self.min_px)
+        large = [one for one in order if one in solid]
+        kept = large[: self.max_instances]
+        number_of = np.zeros(int(map.data.max()) + 1, dtype=np.uint8)
+        number_of[kept] = np.arange(1, len(kept) + 1)
+        frames = SEGMENTATION.render(Map(data=number_of[map.data])).frames
+        lost = {}
+        if more := len(large) - len(kept):
+            lost["instances"] = of_all(more, len(order), f"instances are beyond the first {self.max_instances}")
+        if small := len(order) - len(large):
+            lost["small"] = of_all(small, len(order), f"instances nowhere fill {self.min_px} x {self.min_px} px")
+        return Rendered(frames, {"ids": kept}, lost)
+
+    def to_map(self, frames: np.ndarray) -> Map:
+        """See ModalityRendering: numbers 1 to max_instances. Colours that fill no square are read as others."""
+        ids = list(range(1, self.max_instances + 1))
+        read = SEGMENTATION.parse(frames, {"ids": ids})
+        solid = solid_ids(read.data, self.min_px)
+        return read if len(solid) == len(ids) else SEGMENTATION.parse(frames, {"ids": sorted(solid)})
+
+    def missing(self, metric: str) -> str | None:
+        """See ModalityRendering. Metrics match instances by overlap, so numbers need not be the truth's."""
+        return None

@@ -152,13 +152,10 @@ def _model_preset(name: str, part: Any) -> Iterator[Row]:
     flops = training_flops(config, tokens, prompt_tokens=model.text_options.get("max_words", 512))
     yield {
         "preset": name,
-        "what_it_is": preset.about,
         "parameters": f"{sum(each.numel() for each in network.parameters()) / 1e6:,.1f} M",
-        "clip": f"{model.num_frames} x {model.height} x {model.width}, {model.fps:g} fps",
+        "clip": f"{model.num_frames}x{model.height}x{model.width}",
         "tokens": f"2 x {tokens[0]:,}",
         "tflop_per_clip": f"{flops / 1e12:,.3g}" if flops < 1e15 else f"{flops / 1e12:,.0f}",
-        "codec": model.codec,
-        "text": model.text,
         "starts_from": preset.init or "nothing",
     }
 

@@ -1,7 +1,7 @@
 """Export: a model for openuni, or its RGB half as plain Wan for diffusers or for tools of the original repository.
 
-Plain Wan has no modality switcher. What it learnt for RGB, L_r, is added to every time embedding, and so goes into the bias
-of the time embedder's last layer, exactly but for rounding.
+Plain Wan has no modality switcher. What it learnt for RGB, L_r, is added to every time embedding, and so goes into the
+bias of the time embedder's last layer, exactly but for rounding.
 """
 
 import json

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from openuni.benchmark.importers.base import Importer, Scene, finish
-from openuni.benchmark.synth.files import CLIPS, INDEX, write_clip
-from openuni.benchmark.synth.job import SHEET_CLIPS, index_schema, sweep, write_contact_sheet
+from openuni.benchmark.synth.files import CLIPS, write_clip
+from openuni.benchmark.synth.folder_job import FolderView, index_schema, refuse_other, sweep, write_index
 from openuni.clip import Clip, make_clip_id
 from openuni.config import configured
 from openuni.engine.job import Job
@@ -19,7 +19,6 @@ from openuni.engine.retry import check_statuses, reopen
 from openuni.engine.run import Engine, run
 from openuni.engine.stage import Column, Result, Stage
 from openuni.errors import BadInput, RunFailed
-from openuni.modality import Map
 from openuni.run import RunFolder, versions
 from openuni.table import IMPORTERS, load
 
@@ -39,23 +38,12 @@ class Imported:
     """Reason -> clips that could not be imported."""
 
 
-class SceneView:
+class SceneView(FolderView):
     """What the import stage is called with: which frames of which scene."""
-
-    def __init__(self, clip: Clip, out: Path) -> None:
-        self.clip, self.out = clip, out
-        self.maps: dict[str, Map] = {}
 
     def scene(self) -> Scene:
         """Return the part of the scene that is the clip."""
         return _scene(self.clip)
-
-    def describe(self) -> dict[str, Any]:
-        """See openuni.engine.job.View."""
-        return dict(self.clip.published)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +140,10 @@ def import_run(
         raise BadInput(f"--out {out} lies in --root {importer.root}: what is written would be read. Choose another.")
     _try_first(importer, clips[0])
     with RunFolder(out, RUN) as folder:
-        _refuse_other(folder, importer)
+        told = {"kind": importer.kind, "root": importer.root, **importer.options()}
+        refuse_other(folder, told, "imported")
         # "official" is what readers of rendered folders ask run.json for.
-        folder.record({"kind": importer.kind, "root": importer.root, "official": False, **importer.options()})
+        folder.record({"official": False, **told})
         opening = OpenScene(str(out.absolute()))
         job = Job(name="import", out=out.absolute(), stages=(ImportStage(importer=importer),), open_view=opening)
         job.plan.append(clips)
@@ -190,22 +179,9 @@ def _scene(clip: Clip) -> Scene:
     return Scene(clip.source_video, str(about["folder"]), tuple(range(first, first + count)))
 
 
-def _refuse_other(folder: RunFolder, importer: Importer) -> None:
-    """Refuse to mix clips of other data or other options in one folder."""
-    before = folder.read().get("config", {})
-    now = json.loads(json.dumps({"kind": importer.kind, "root": str(importer.root), **importer.options()}))
-    for key in sorted(now.keys() & before.keys()):
-        if now[key] != before[key]:
-            raise BadInput(f"{folder.folder} was imported with {key} {before[key]!r}, not {now[key]!r}. Choose another "
-                           "--out, or give the same options again to resume.")  # fmt: skip
-
-
 def _index(job: Job, importer: Importer) -> tuple[int, Counter[str]]:
     """Write unibench.parquet and the contact sheet from the ledgers; return the number of clips and the failures."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from openuni.engine.atomic import replacing
 
     stage = job.stages[0]
     ledger, _ = read_ledger(job.out, stage, job.fingerprints[stage.name], job.plan.names())
@@ -225,8 +201,5 @@ def _index(job: Job, importer: Importer) -> tuple[int, Counter[str]]:
         whole = {name: int(row[f"import.{name}"]) for name in ("num_frames", "height", "width")}
         rows.append({"clip": row["source_key"], **same, **of_clip, **whole})
     rows.sort(key=lambda one: str(one["clip"]))
-    with replacing(job.out / INDEX) as file:
-        pq.write_table(pa.Table.from_pylist(rows, schema=index_schema()), file)
-    if rows:
-        write_contact_sheet(job.out, [str(row["clip"]) for row in rows[:SHEET_CLIPS]])
+    write_index(job.out, pa.Table.from_pylist(rows, schema=index_schema()))
     return len(rows), failed

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from openuni.benchmark.synth.families import FAMILIES, make_scene, numbered
-from openuni.benchmark.synth.files import CLIPS, INDEX, TEMPORARY, write_clip
+from openuni.benchmark.synth.files import CLIPS, write_clip
+from openuni.benchmark.synth.folder_job import FolderView, index_schema, refuse_other, sweep, write_index
 from openuni.benchmark.synth.frozen import OFFICIAL_CLIPS, OFFICIAL_FRAMES, OFFICIAL_SEED, official_scene
 from openuni.benchmark.synth.render import Tier, check_size, make_tier, render_clip
 from openuni.benchmark.synth.scene import Scene
@@ -23,12 +22,9 @@ from openuni.engine.retry import check_statuses, reopen
 from openuni.engine.run import Engine, run
 from openuni.engine.stage import Column, Result, Stage
 from openuni.errors import BadInput, RunFailed, UnknownName
-from openuni.modality import Map
 from openuni.run import RunFolder, versions
 
 SOURCE = "unibench"
-CONTACT_SHEET = "contact_sheet.png"
-SHEET_COLUMNS, SHEET_CLIPS = 10, 400  # ours: a picture of 1,600 px by 7,000 at most
 MAX_FRAMES = 1000  # ours: a clip is held in memory, 0.35 GB at 48 frames of 512 x 512
 DECIDING = ("openuni", "numpy", "mujoco-core", "embreex")
 """Packages whose versions are in the index: they can change a clip."""
@@ -92,13 +88,11 @@ class RenderConfig:
             )  # fmt: skip
 
 
-class SceneView:
+class SceneView(FolderView):
     """What the render stage is called with: a clip's scene, made at first use."""
 
     def __init__(self, clip: Clip, out: Path, num_frames: int, official: bool) -> None:
-        self.clip = clip
-        self.out = out
-        self.maps: dict[str, Map] = {}
+        super().__init__(clip, out)
         self._num_frames, self._official = num_frames, official
 
     def scene(self) -> Scene:
@@ -114,13 +108,6 @@ class SceneView:
             num_frames=self._num_frames,
             name=self.clip.source_key,
         )
-
-    def describe(self) -> dict[str, Any]:
-        """See openuni.engine.job.View."""
-        return dict(self.clip.published)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +214,9 @@ def render_run(
     tier.setup()  # a missing extra is said here, once, and not by every clip
     job = job_of(config)
     with RunFolder(config.out, "unibench render") as folder:
-        _refuse_other(folder, config)
+        # Only the number of clips may change.
+        given = {name: value for name, value in asdict(config).items() if name not in ("out", "clips")}
+        refuse_other(folder, given, "rendered")
         folder.record({**asdict(config), "families": list(config.families)})
         folder.event("tier", tier=tier.name, **tier.about())
         job.plan.append(config.listed())
@@ -242,33 +231,10 @@ def render_run(
     return Rendered(job.out, table.num_rows, failed)
 
 
-def _refuse_other(folder: RunFolder, config: RenderConfig) -> None:
-    """Refuse to mix clips of different kinds in one folder; only the number of clips may change."""
-    before = folder.read().get("config", {})
-    now = json.loads(json.dumps(asdict(config), default=str))
-    for key in sorted(now.keys() & before.keys() - {"out", "clips"}):
-        if now[key] != before[key]:
-            raise BadInput(
-                f"{folder.folder} was rendered with {key} {before[key]!r}, not {now[key]!r}. Choose another --out, or "
-                "give the same options again to resume."
-            )
-
-
-def sweep(out: Path) -> None:
-    """Remove what killed workers left half-written."""
-    import shutil
-
-    for left in (out / CLIPS).glob(f".*{TEMPORARY}*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
 def _index(job: Job, config: RenderConfig) -> tuple[Any, Counter[str]]:
     """Write unibench.parquet and the contact sheet from the ledgers; return the index and the failures."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    from openuni.engine.atomic import replacing
 
     stage = job.stages[0]
     ledger, _ = read_ledger(job.out, stage, job.fingerprints[stage.name], job.plan.names())
@@ -293,44 +259,5 @@ def _index(job: Job, config: RenderConfig) -> tuple[Any, Counter[str]]:
     schema = index_schema()
     columns |= {name: pa.array([value] * ledger.num_rows, schema.field(name).type) for name, value in same.items()}
     table = pa.table([pc.cast(columns[field.name], field.type) for field in schema], schema=schema)
-    with replacing(job.out / INDEX) as file:
-        pq.write_table(table, file)
-    if table.num_rows:
-        write_contact_sheet(job.out, table["clip"].to_pylist()[:SHEET_CLIPS])
+    write_index(job.out, table)
     return table, failed
-
-
-def index_schema() -> Any:
-    """Return the columns of unibench.parquet."""
-    import pyarrow as pa
-
-    text, number, real = pa.string(), pa.int64(), pa.float64()
-    kinds = {
-        "clip": text, "family": text, "seed": number, "caption": text, "num_frames": number, "height": number,
-        "width": number, "fps": real, "people": number, "tier": text, "behind_glass": text, "official": pa.bool_(),
-        "truth_sha256": text, "facts": text, "versions": text, "seconds": real,
-    }  # fmt: skip
-    return pa.schema(list(kinds.items()))
-
-
-def write_contact_sheet(root: Path, names: Sequence[str]) -> Path:
-    """Draw the middle frame of clips, in rows, each under its name."""
-    import io
-
-    from PIL import Image
-
-    from openuni.engine.atomic import write_bytes
-    from openuni.panel import strip
-
-    tiles = []
-    for name in names:
-        picture = np.asarray(Image.open(root / CLIPS / name / "preview.png").convert("RGB"))
-        tiles.append(np.concatenate([strip(name, picture.shape[1]), picture]))
-    blank = np.zeros_like(tiles[0])
-    columns = min(SHEET_COLUMNS, len(tiles))
-    tiles += [blank] * (-len(tiles) % columns)
-    sheet = np.concatenate([np.concatenate(tiles[at : at + columns], axis=1) for at in range(0, len(tiles), columns)])
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "PNG")
-    write_bytes(root / CONTACT_SHEET, buffer.getvalue(), durable=False)
-    return root / CONTACT_SHEET

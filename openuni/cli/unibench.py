@@ -62,7 +62,8 @@ def render(
     """Render clips with exact depth, flow, masks, skeletons and body surface. Run the same command again to resume."""
     from openuni.benchmark.synth.families import FAMILIES
     from openuni.benchmark.synth.files import INDEX
-    from openuni.benchmark.synth.job import CONTACT_SHEET, RenderConfig, render_run
+    from openuni.benchmark.synth.folder_job import CONTACT_SHEET
+    from openuni.benchmark.synth.job import RenderConfig, render_run
     from openuni.config import parse_settings, refuse_unknown_parts
     from openuni.engine.run import choose_engine
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from openuni.annotators.dis import compose, invert, lands_inside, resize_flow, round_trip_error
+from openuni.annotators.dis import compose, invert, lands_inside, resize_flow, round_trip_error, shrink, work_size
 from openuni.annotators.flow_dis import DisFlow
 from openuni.benchmark.synth.boxes import Scene, scene
 from openuni.engine.stage import Absent, Result
@@ -136,3 +136,27 @@ def test_the_picture_reaches_half_a_pixel_beyond_its_outer_centres() -> None:
 def test_a_flow_on_a_smaller_picture_is_shorter() -> None:
     flow = np.full((40, 60, 2), [6, 4], np.float32)
     np.testing.assert_allclose(resize_flow(flow, 20, 20), np.full((20, 20, 2), [2, 2]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (480, 832, (295, 512)),
+        (832, 480, (512, 295)),
+        (100, 200, (100, 200)),
+        (8, 200, (16, 200)),
+        (10, 1024, (16, 512)),
+    ],
+)
+def test_the_working_size_shrinks_but_not_below_what_dis_needs(
+    height: int, width: int, expected: tuple[int, int]
+) -> None:
+    rgb = np.zeros((2, height, width, 3), np.uint8)
+    assert work_size(rgb, 512) == expected
+    assert [small.shape for small in shrink(rgb, *expected)] == [(*expected, 3)] * 2
+    assert [small.shape for small in shrink(rgb[..., 0], *expected)] == [expected] * 2
+
+
+def test_shrinking_to_half_takes_the_mean_of_four_pixels() -> None:
+    picture = np.array([[0, 10, 40, 40], [20, 30, 40, 80]], np.uint8)
+    assert shrink([picture], 1, 2)[0].tolist() == [[15, 50]]

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from openuni.benchmark.synth.families import make_scene
 from openuni.benchmark.synth.files import CLIPS, INDEX, clip_names, find_clip, read_clip, read_truth, write_clip
-from openuni.benchmark.synth.job import CONTACT_SHEET, RenderConfig, RenderStage, render_run
+from openuni.benchmark.synth.folder_job import CONTACT_SHEET
+from openuni.benchmark.synth.job import RenderConfig, RenderStage, render_run
 from openuni.benchmark.synth.npz import read_npz, write_npz
 from openuni.benchmark.synth.render import make_tier, render_clip
 from openuni.cli import app

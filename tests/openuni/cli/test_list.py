@@ -110,7 +110,14 @@ def test_without_a_kind_all_names_are_listed(app):
         "checks": ", ".join(table.CHECKS),
         "metrics": ", ".join(table.METRICS),
         "presets": ", ".join(table.PRESETS),
+        "models": ", ".join(table.MODEL_PRESETS),
     }
+
+
+def test_presets_of_builds_and_of_networks_are_listed_together(app):
+    result = CliRunner().invoke(app, ["presets", "--json"])
+    names = {row["preset"] for row in json.loads(result.stdout)}
+    assert names == {*table.PRESETS, *table.MODEL_PRESETS}
 
 
 def test_the_table_shows_brackets_as_they_are(parts, app, monkeypatch):

@@ -6,6 +6,7 @@ bias of the time embedder's last layer, exactly but for rounding.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ def plain_wan(model: Found) -> dict[str, Tensor]:
     return state
 
 
-def _stock(model: Found) -> torch.nn.Module:
+def _stock(model: Found) -> Any:
     """A stock WanTransformer3DModel with the network's weights."""
     from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 

@@ -281,8 +281,9 @@ class UnityVideo(WanTransformer3DModel):
                 f"the {positions} positions of an axis; use smaller clips or fewer modalities"
             )
         tables = []
-        for table in (self.rope.freqs_cos, self.rope.freqs_sin):
-            along = table.split([self.rope.t_dim, self.rope.h_dim, self.rope.w_dim], dim=1)
+        rope: Any = self.rope  # its parts are not declared
+        for table in (rope.freqs_cos, rope.freqs_sin):
+            along = table.split([rope.t_dim, rope.h_dim, rope.w_dim], dim=1)
             parts = (
                 along[0][:frames].view(frames, 1, 1, -1).expand(frames, height, width, -1),
                 along[1][:height].view(1, height, 1, -1).expand(frames, height, width, -1),

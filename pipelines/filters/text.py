@@ -29,7 +29,7 @@ READ_CONFIDENCE = 0.8  # ours: two or more characters were read into texture wit
 class TextFilter(Stage):
     """Finds text by OCR (PP-OCR) on at most three stills.
 
-    This is the costly filter: 0.25 CPU-s a still, 0.75 a clip, where all model-free filters together take 0.14
+    This is the costly filter: 0.25 CPU-s a still, 0.75 a clip, where all model-free filters together take 0.08
     (perf/text_filter.py). A box counts as text if it has the shape of a line, or if two or more characters can be read
     in it. With a camera at rest a shop sign stays put as a subtitle does: nothing here tells them apart.
     """

@@ -12,11 +12,11 @@ WAN = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
 
 
 def need(part: str, *packages: str) -> None:
-    """Raise BadInput, in one line, unless the packages that `part` imports are installed (extra `train`)."""
+    """Raise BadInput, in one line, unless the packages that `part` imports are installed."""
     absent = [package for package in packages if find_spec(package) is None]
     if absent:
         verb = "is" if len(absent) == 1 else "are"
-        raise BadInput(f"{', '.join(absent)} {verb} not installed; {part} needs it: pip install openuni[train]")
+        raise BadInput(f"{', '.join(absent)} {verb} not installed; {part} needs it: pip install {' '.join(absent)}")
 
 
 def find(model: str | Path, subfolders: Collection[str], *, part: str, local_files_only: bool = False) -> Path:

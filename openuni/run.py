@@ -22,7 +22,7 @@ EVENTS = "events.jsonl"
 LOCK = ".lock"
 RECORDED = (
     *("ray", "torch", "numpy", "opencv-python", "av", "decord", "pyarrow", "webdataset"),
-    *("mujoco-core", "embreex"),
+    *("mujoco-core", "embreex", "diffusers", "transformers"),
 )
 """Packages whose versions can decide what a run writes."""
 

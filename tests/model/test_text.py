@@ -267,4 +267,4 @@ def test_without_ftfy_cleaning_is_refused_rather_than_skipped(monkeypatch):
     monkeypatch.setattr("openuni.model.pretrained.find_spec", lambda name: None)
     with pytest.raises(BadInput) as error:
         HashText().encode(["a ball"])
-    assert str(error.value) == "ftfy is not installed; cleaning prompts needs it: pip install openuni[train]"
+    assert str(error.value) == "ftfy is not installed; cleaning prompts needs it: pip install ftfy"

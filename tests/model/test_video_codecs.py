@@ -259,4 +259,4 @@ def test_without_diffusers_one_line_says_what_to_install(folder, monkeypatch):
     monkeypatch.setattr("openuni.model.pretrained.find_spec", lambda name: None if name == "diffusers" else sys)
     with pytest.raises(BadInput) as error:
         WanCodec(folder)
-    assert str(error.value) == "diffusers is not installed; codec wan needs it: pip install openuni[train]"
+    assert str(error.value) == "diffusers is not installed; codec wan needs it: pip install diffusers"

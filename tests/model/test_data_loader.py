@@ -118,7 +118,8 @@ def test_a_moved_build_is_the_same_data(build, expected, tmp_path):
 
 def test_resuming_on_other_data_or_settings_is_refused(build, tmp_path):
     state = Loader(config(build)).state(3)
-    other = write_build(tmp_path / "other", [clip(number, "ab"[number % 2]) for number in range(7)])
+    clips = [clip(number, "ab"[number % 2], modalities=tuple(MODALITIES)) for number in range(7)]
+    other = write_build(tmp_path / "other", clips)
     with pytest.raises(BadInput, match=r"read other data \(8 clips then, 7 now\)"):
         Loader(config(other)).resume(state)
     with pytest.raises(BadInput, match=r"had other settings \(batch_size was 6, is 4; seed was 0, is 1\)"):

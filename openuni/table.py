@@ -79,8 +79,9 @@ exact maps of rendered clips."""
 RENDERED = {
     "list": "openuni.benchmark.synth.listing:list_rendered",
     "make": "openuni.benchmark.synth.listing:make_small_set",
+    "frozen": "openuni.benchmark.synth.listing:is_frozen",
 }
-"""What the source `synthetic` needs of the renderer, which it may not import."""
+"""What the source `synthetic` and the training loader need of the renderer, which they may not import."""
 
 METRICS = {
     "depth.abs_rel": "openuni.benchmark.metrics.depth:ABS_REL",

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from openuni.benchmark.synth.families import FAMILIES
 from openuni.benchmark.synth.files import CLIPS, clip_names
+from openuni.benchmark.synth.frozen import OFFICIAL_SEED
 from openuni.benchmark.synth.job import RenderConfig, render_run
 from openuni.engine.local import LocalEngine
 from openuni.errors import BadInput
 
 SMALL_CLIPS, SMALL_SIDE_PX, SMALL_FRAMES, SMALL_SEED = 8, 256, 33, 0
 """Ours: every family, two seconds each (33 = 4 k + 1, whole latents of video codecs), two minutes of one core."""
+
+
+_FROZEN = re.compile(rf"unibench-(pair-)?\d+|({'|'.join(FAMILIES)})-{OFFICIAL_SEED}-(pair-)?\d+")
 
 
 def list_rendered(root: Path) -> Iterator[dict[str, Any]]:
@@ -67,6 +72,15 @@ def make_small_set(out: Path) -> None:
         num_frames=SMALL_FRAMES,
     )
     render_run(config, LocalEngine(os.cpu_count() or 1))
+
+
+def is_frozen(name: str) -> bool:
+    """Whether a clip, scene or path is called as one of the official set's scenes, or as one drawn from their seed.
+
+    Args:
+        name: a clip's name ("unibench-007"), or a path that has it as a part ("clips/unibench-007/rgb.mp4").
+    """
+    return any(_FROZEN.fullmatch(part) for part in re.split(r"[/.]", name))
 
 
 def _scene(name: str, family: str) -> str:

@@ -1,0 +1,1 @@
+"""Training data: which clip stands where, reading it, and making it the shape that a batch needs."""

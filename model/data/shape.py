@@ -1,0 +1,186 @@
+"""Shape: frames and maps picked, scaled and cropped from the middle to a batch's size, and mirrored.
+
+Maps are scaled to the nearest pixel: ids cannot be mixed, and a mixture of two depths or flows across an edge is
+neither.
+"""
+
+import re
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from openuni.modality import Map
+from openuni.model.data.strides import compose
+
+SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)
+"""A caption with such a word would be false of the mirrored clip."""
+BODY_PAIRS = tuple((one, one + 1) for one in range(1, 17, 2))
+"""COCO-17: nose, then eyes, ears, shoulders, elbows, wrists, hips, knees, ankles, left first."""
+FACE_PAIRS = (
+    *((one, 16 - one) for one in range(8)),  # jaw; 8 is the chin
+    *((17 + one, 26 - one) for one in range(5)),  # brows; 27 to 30 are the bridge of the nose
+    *((31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)),  # nostrils, eyes
+    *((48, 54), (49, 53), (50, 52), (59, 55), (58, 56), (60, 64), (61, 63), (67, 65)),  # lips
+)
+"""The 68 face points of iBUG 300-W, which COCO-WholeBody takes."""
+WHOLE_BODY_PAIRS = (
+    *BODY_PAIRS,
+    *((17 + one, 20 + one) for one in range(3)),  # big toe, small toe, heel
+    *((23 + one, 23 + other) for one, other in FACE_PAIRS),
+    *((91 + one, 112 + one) for one in range(21)),  # left hand, right hand
+)
+"""COCO-WholeBody (Jin et al. 2020): body 0-16, feet 17-22, face 23-90, hands 91-132."""
+PART_PAIRS = tuple((one, one + 1) for one in range(3, 25, 2))
+"""DensePose (Guler et al. 2018): 1 and 2 are the trunk; then hands, feet, thighs, shins, arms, halves of the head."""
+
+
+class Fit(NamedTuple):
+    """How a clip comes to a batch's size: scaled until it covers it, then cropped from the middle."""
+
+    source: tuple[int, int]
+    """Height and width of the clip, px."""
+    scaled: tuple[int, int]
+    """After scaling."""
+    size: tuple[int, int]
+    """Of the batch."""
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Top and left of the crop in the scaled picture."""
+        return (self.scaled[0] - self.size[0]) // 2, (self.scaled[1] - self.size[1]) // 2
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Scaled px of a source px, down and across; they differ by rounding only."""
+        return self.scaled[0] / self.source[0], self.scaled[1] / self.source[1]
+
+
+def fit(source: tuple[int, int], size: tuple[int, int]) -> Fit:
+    """Return how a clip of one size fills another."""
+    scale = max(size[0] / source[0], size[1] / source[1])
+    return Fit(source, (max(size[0], round(source[0] * scale)), max(size[1], round(source[1] * scale))), size)
+
+
+def fit_frames(frames: np.ndarray, how: Fit) -> np.ndarray:
+    """Scale and crop (T, H, W, 3) uint8 frames: area averages downwards, cubic upwards."""
+    import cv2
+
+    top, left = how.corner
+    rows, columns = slice(top, top + how.size[0]), slice(left, left + how.size[1])
+    if how.scaled == how.source:
+        return np.ascontiguousarray(frames[:, rows, columns])
+    smooth = cv2.INTER_AREA if how.scaled[0] < how.source[0] else cv2.INTER_CUBIC
+    out = np.empty((len(frames), *how.size, 3), dtype=np.uint8)
+    for frame, place in zip(frames, out, strict=True):
+        place[:] = cv2.resize(frame, how.scaled[::-1], interpolation=smooth)[rows, columns]
+    return out
+
+
+def pick_map(name: str, map: Map, picks: np.ndarray) -> Map:
+    """Keep a map's picked frames; flow is composed between them, and its last frame becomes invalid."""
+    if name == "skeleton":
+        arrays = {key: array[picks] if key == "boxes" else array for key, array in map.arrays.items()}
+        return replace(map, data=map.data[picks], arrays=arrays)
+    if name != "flow":
+        return _each(map, lambda array: array[picks])
+    assert map.valid is not None  # its codec has made sure
+    if (np.diff(picks) == 1).all():
+        picked = _each(map, lambda array: array[picks])
+        assert picked.valid is not None
+        picked.valid[-1] = False
+        return picked
+    data, valid = compose(map.data, map.valid, picks)
+    # "occluded" says that a point is hidden one stored frame later: not known of the next picked one.
+    return replace(map, data=data, valid=valid, arrays={})
+
+
+def fit_map(name: str, map: Map, how: Fit) -> Map:
+    """Scale and crop a map; flow vectors, joints and boxes with it. Joints outside the crop have confidence 0."""
+    if name == "skeleton":
+        return _fit_skeleton(map, how)
+    rows, columns = (
+        ((np.arange(target) + start + 0.5) * (source / scaled)).astype(np.intp)
+        for target, start, source, scaled in zip(how.size, how.corner, how.source, how.scaled, strict=True)
+    )
+    fitted = _each(map, lambda array: array[:, rows][:, :, columns])
+    if name == "flow" and how.scaled != how.source:
+        fitted = replace(fitted, data=fitted.data * np.array(how.scale[::-1], dtype=np.float32))
+    return fitted
+
+
+def flip_frames(frames: np.ndarray) -> np.ndarray:
+    """Mirror (T, H, W, ...) left to right."""
+    return np.ascontiguousarray(frames[:, :, ::-1])
+
+
+def flip_map(name: str, map: Map, width: int) -> Map:
+    """Mirror a map left to right: the map that the mirrored clip has.
+
+    Args:
+        name: its modality.
+        map: the map.
+        width: of the picture, px.
+
+    Raises:
+        ValueError: DensePose with U and V, which have no mirror without the charts.
+    """
+    if name == "skeleton":
+        return _flip_skeleton(map, width)
+    if name == "densepose" and "uv" in map.arrays:
+        raise ValueError("U and V of DensePose cannot be mirrored: leave them out")
+    flipped = _each(map, flip_frames)
+    if name == "flow":
+        flipped = replace(flipped, data=flipped.data * np.array([-1, 1], dtype=np.float32))
+    if name == "densepose":
+        flipped = replace(flipped, data=_swapped(25, PART_PAIRS).astype(np.uint8)[flipped.data])
+    return flipped
+
+
+def speaks_of_sides(caption: str) -> bool:
+    """Whether a caption says left or right."""
+    return bool(SIDES.search(caption))
+
+
+def _each(map: Map, change: object) -> Map:
+    """Apply one function to all (T, H, W, ...) arrays of a map."""
+    assert callable(change)
+    valid = None if map.valid is None else change(map.valid)
+    return replace(map, data=change(map.data), valid=valid, arrays={k: change(v) for k, v in map.arrays.items()})
+
+
+def _fit_skeleton(map: Map, how: Fit) -> Map:
+    (height, width), (top, left), (down, across) = how.size, how.corner, how.scale
+    data = map.data.copy()
+    # Whole numbers are pixel centres.
+    data[..., 0] = (data[..., 0] + 0.5) * across - 0.5 - left
+    data[..., 1] = (data[..., 1] + 0.5) * down - 0.5 - top
+    x, y = data[..., 0], data[..., 1]
+    outside = ~((x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5))
+    data[..., 2][outside] = 0
+    arrays = dict(map.arrays)
+    if "boxes" in arrays:
+        boxes = (arrays["boxes"] + 0.5) * np.array([across, down] * 2) - 0.5 - np.array([left, top] * 2)
+        limits = np.array([width - 1, height - 1] * 2)
+        arrays["boxes"] = np.clip(boxes, 0, limits).astype(np.float32)
+    return replace(map, data=data, arrays=arrays, facts={**map.facts, "height": height, "width": width})
+
+
+def _flip_skeleton(map: Map, width: int) -> Map:
+    joints = map.data.shape[2]
+    data = map.data[:, :, _swapped(joints, WHOLE_BODY_PAIRS if joints == 133 else BODY_PAIRS)]
+    data[..., 0] = width - 1 - data[..., 0]
+    arrays = dict(map.arrays)
+    if "boxes" in arrays:
+        boxes = arrays["boxes"].copy()
+        boxes[..., 0], boxes[..., 2] = width - 1 - arrays["boxes"][..., 2], width - 1 - arrays["boxes"][..., 0]
+        arrays["boxes"] = boxes
+    return replace(map, data=data, arrays=arrays)
+
+
+def _swapped(size: int, pairs: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """(size,) indices with the two of each pair exchanged."""
+    order: np.ndarray = np.arange(size)
+    for one, other in pairs:
+        order[one], order[other] = other, one
+    return order

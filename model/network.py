@@ -183,6 +183,8 @@ class UnityVideo(WanTransformer3DModel):
         self.modality_token_bias = nn.Parameter(torch.empty(count, width)) if token_bias else None
         self.context: Context | None = None
         """Set by openuni.model.context_parallel.enable: the tokens of a clip are shared out to several ranks."""
+        self.block_dtype: torch.dtype | None = None
+        """Of tokens and prompts inside the blocks, if it is another one than outside; see openuni.model.parallel."""
         self.init_modalities()
 
     @property
@@ -244,13 +246,16 @@ class UnityVideo(WanTransformer3DModel):
             tokens = [self.context.own(x_BND) for x_BND in tokens]
             ropes = [(self.context.own(cosines), self.context.own(sines)) for cosines, sines in ropes]
         rope = tuple(torch.cat(tables, dim=1) for tables in zip(*ropes, strict=True))
+        outside = tokens[0].dtype
+        if self.block_dtype is not None:
+            tokens, contexts = ([one.to(self.block_dtype) for one in some] for some in (tokens, contexts))
         for block in self.blocks:
             if torch.is_grad_enabled() and self.gradient_checkpointing:
                 tokens = self._gradient_checkpointing_func(block, tokens, contexts, modulations, rope)
             else:
                 tokens = block(tokens, contexts, modulations, rope)
         return [
-            self._answer(stream, x_BND, time) if stream.predict else None
+            self._answer(stream, x_BND.to(outside), time) if stream.predict else None
             for stream, x_BND, time in zip(streams, tokens, times, strict=True)
         ]
 

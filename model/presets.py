@@ -8,6 +8,7 @@ from openuni.model.config import ModelConfig
 from openuni.model.renderings.config import paper as paper_rendering
 from openuni.model.renderings.config import tiny as tiny_rendering
 from openuni.model.tasks import TaskConfig, release_tasks
+from openuni.model.train_config import PAPER_STAGES, TrainConfig
 
 WAN_1_3B = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
 WAN_14B = "Wan-AI/Wan2.1-T2V-14B-Diffusers"
@@ -22,6 +23,8 @@ class Preset:
     """Arguments of UnityVideo."""
     model: ModelConfig
     """What is around it."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """How it is trained."""
     stride: tuple[int, int, int] = (4, 8, 8)
     """Of its codec, frames, height and width: for counting tokens without loading it."""
     init: str | None = None
@@ -60,6 +63,19 @@ def tiny_cpu() -> Preset:
             width=32,
             fps=8.0,
         ),
+        train=TrainConfig(
+            steps=1500,
+            batch_size=8,
+            learning_rate=1.5e-3,
+            new_rate=1.0,
+            warmup=50,
+            schedule="cosine",
+            ema=0.995,
+            save_every=250,
+            export_every=500,
+            validate_every=250,
+            workers=1,
+        ),
         stride=(1, 4, 4),
         about="for a laptop: 32 px, 5 frames, no downloads; starts from nothing",
     )
@@ -74,6 +90,7 @@ def wan_1_3b() -> Preset:
             text_options={"model": WAN_1_3B},
             tasks=TaskConfig(shift=3.0),
         ),
+        train=TrainConfig(stages=PAPER_STAGES, dtype="bfloat16", checkpoint_activations=True, compile=True),
         init=WAN_1_3B,
         about="on Wan2.1-T2V-1.3B, 480p",
         published_parameters=1_418_996_800,
@@ -93,6 +110,14 @@ def wan22_5b() -> Preset:
             height=256,
             width=256,
         ),
+        train=TrainConfig(
+            steps=30_000,
+            learning_rate=1e-5,
+            clip_norm=1.5,
+            dtype="bfloat16",
+            checkpoint_activations=True,
+            compile=True,
+        ),
         stride=(4, 16, 16),
         init=WAN22_5B,
         about="on Wan2.2-TI2V-5B, the released UnityVideo's size and draws",
@@ -110,6 +135,9 @@ def wan_14b() -> Preset:
             tasks=TaskConfig(shift=5.0),
             height=720,
             width=1280,
+        ),
+        train=TrainConfig(
+            stages=PAPER_STAGES, learning_rate=1e-5, dtype="bfloat16", checkpoint_activations=True, compile=True
         ),
         init=WAN_14B,
         about="on Wan2.1-T2V-14B, 720p",
@@ -131,6 +159,9 @@ def paper_10b() -> Preset:
             tasks=TaskConfig(shift=3.0),
             rendering=paper_rendering(),
             sampler="paper",
+        ),
+        train=TrainConfig(
+            stages=PAPER_STAGES, new_rate=1.0, dtype="bfloat16", checkpoint_activations=True, compile=True
         ),
         about="a stand-in of the paper's size (its backbone is not public); starts from nothing",
         published_parameters=10_088_521_792,

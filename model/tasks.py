@@ -120,12 +120,16 @@ def draw(
         config: rates.
         draws: of this sample.
         available: modalities that the sample has.
-        num_maps: modality streams.
+        num_maps: modality streams; 0 trains RGB alone, from text.
         step_draws: of the step, for `routing="step"`: the same for all samples of it.
 
     Raises:
         ValueError: the sample has too few modalities with a weight.
     """
+    if num_maps == 0:
+        return Draw(
+            "text", (), _time(config, draws, "t.rgb"), (), draws.uniform("drop.caption") >= config.drop_caption, True, 0
+        )
     router = step_draws if config.routing == "step" and step_draws is not None else draws
     task = router.choice("task", {name: weight for name, weight in config.tasks.items() if weight > 0})
     left = {name: config.modalities.get(name, 1.0) for name in available if config.modalities.get(name, 1.0) > 0}

@@ -81,6 +81,8 @@ def _convert(text: str, hint: Any, name: str) -> Any:
             return value
         if (get_origin(option) or option) is tuple and isinstance(value, list | tuple):
             return tuple(value)
+        if (get_origin(option) or option) is Mapping and isinstance(value, dict):
+            return value
     names = ["none" if option is type(None) else getattr(option, "__name__", str(option)) for option in options]
     expected = " or ".join(names)
     raise BadInput(f"--set {name}={text}: expected {expected}.")

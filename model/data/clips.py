@@ -102,14 +102,23 @@ def read_clips(config: LoaderConfig, split: str = "train") -> Clips:
         if len(kept) < len(table):
             left_out[reason] = len(table) - len(kept)
         table = kept
+    if config.groups is not None:
+        kept = table.filter(pc.is_in(_grouped(table), pa.array(list(config.groups), pa.string())))
+        if len(kept) < len(table):
+            left_out["other_group"] = len(table) - len(kept)
+        table = kept
     said = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "none"
     logger.info("%s: %d clips; left out: %s", split, len(table), said)
     if not len(table):
         raise BadInput(f"No clip is left for {split} in {', '.join(config.builds)}. Left out: {said}.")
     present = _present(table, modalities, config)
-    groups = [GROUPS.get(group, group) for group in table["group"].to_pylist()]
-    table = table.set_column(table.column_names.index("group"), "group", pa.array(groups, pa.string()))
+    table = table.set_column(table.column_names.index("group"), "group", _grouped(table))
     return Clips(table=table, modalities=modalities, present=present, left_out=left_out)
+
+
+def _grouped(rows: pa.Table) -> pa.Array:
+    """The groups that clips count as."""
+    return pa.array([GROUPS.get(group, group) for group in rows["group"].to_pylist()], pa.string())
 
 
 def read_bench_list(path: str) -> set[str]:

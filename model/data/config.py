@@ -23,6 +23,8 @@ class LoaderConfig:
     """Folders of finished builds, or fsspec addresses of them ("s3://bucket/build")."""
     modalities: tuple[str, ...] | None = None
     """Maps to read; None: all that the builds have. A clip without one of them has no map of it, never zeros."""
+    groups: tuple[str, ...] | None = None
+    """Source groups to read; None: all. A curriculum's first stage reads single-person data alone."""
     batch_size: int = 32
     """Samples of a step over all ranks. Paper: 32."""
     num_maps: int = 1

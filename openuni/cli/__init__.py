@@ -17,6 +17,7 @@ from openuni.cli.funnel import funnel
 from openuni.cli.generate import generate
 from openuni.cli.list import list_parts
 from openuni.cli.show import show
+from openuni.cli.train import train
 from openuni.cli.unibench import unibench
 from openuni.env import prepare
 from openuni.errors import OpenUniError, RunFailed
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command("build")(build)
 app.command("funnel")(funnel)
 app.command("show")(show)
+app.command("train")(train)
 app.command("generate")(generate)
 app.command("export")(export)
 app.command("bench")(bench)

@@ -50,9 +50,7 @@ class RayEngine:
             BadInput: the cluster cannot be reached or lacks what the stages need.
             RunFailed: the run cannot go on.
         """
-        if self.address == "local":  # these are read when ray is imported
-            for name, value in LOCAL_RAY.items():
-                os.environ.setdefault(name, value)
+        import_local_settings(self.address)
         import ray
 
         self._started = _connect(self.address) or self._started
@@ -85,6 +83,35 @@ class RayEngine:
                 f"{have.get('CPU', 0):g} and {have.get('GPU', 0):g}. Choose other experts or a larger cluster."
             )
         return max(1, min(self.workers or fit, fit, units))
+
+
+def import_local_settings(address: str) -> None:
+    """Set what a Ray on this machine needs, before ray is imported, which reads it."""
+    if address == "local":
+        for name, value in LOCAL_RAY.items():
+            os.environ.setdefault(name, value)
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Be connected to a cluster; one that is started for it ends with it.
+
+    Args:
+        address: "auto" is the cluster that RAY_ADDRESS names, else Ray on this machine; or HOST:PORT.
+
+    Raises:
+        BadInput: the cluster cannot be reached.
+    """
+    where = ("auto" if os.environ.get("RAY_ADDRESS") else "local") if address == "auto" else address
+    import_local_settings(where)
+    started = _connect(where)
+    try:
+        yield
+    finally:
+        if started:
+            import ray
+
+            ray.shutdown()
 
 
 def _share(job: Job) -> tuple[float, float]:

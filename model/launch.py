@@ -1,0 +1,321 @@
+"""Launching: from settings to a run, in this process, under torchrun, or on a Ray cluster. The loop is the same."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from openuni.errors import BadInput, UnknownName
+from openuni.model import checkpoint, train_state
+from openuni.model.config import ModelConfig
+from openuni.model.data.clips import read_clips
+from openuni.model.data.config import LoaderConfig, size_table
+from openuni.model.network import PREDICTIONS, UnityVideo, network_config
+from openuni.model.pipeline import find, untrained
+from openuni.model.presets import Preset
+from openuni.model.train import Place, Run, Trainer, loader_of, step_flops
+from openuni.model.train_config import TrainConfig, changed
+from openuni.run import RunFolder
+from openuni.table import MODEL_PRESETS, load
+
+Echo = Callable[[str], None]
+LARGE_GPU_BYTES = 40e9  # ours: the 1.3B with its optimiser is 23 GB, activations come on top
+BYTES_PER_WEIGHT = 16  # float32 weight, gradient and Adam's two moments; the moving average is 4 more
+SHORT_CAPTION = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a user asked for; JSON-able, so that a run can be done again and sent to workers."""
+
+    data: tuple[str, ...]
+    preset: str = ""
+    """Empty: what fits this machine."""
+    init: str = ""
+    """Empty: the preset's public weights; "none": random ones."""
+    out: str = "ckpt"
+    changes: tuple[str, ...] = ()
+    """Texts of --set."""
+    resume: bool = False
+    device: str = "auto"
+
+    @classmethod
+    def from_run(cls, path: Path, *, out: Path, resume: bool, device: str) -> "Settings":
+        """Read the settings of another run.
+
+        Raises:
+            BadInput: no such file, or it is not a training run's.
+        """
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            settings = values["config"]["settings"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"{path} is not the run.json of a training run ({type(error).__name__}: {error})."
+            ) from error
+        lists = {name: tuple(settings[name]) for name in ("data", "changes")}
+        return cls(**{**settings, **lists, "out": str(out), "resume": resume, "device": device})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that could begin."""
+
+    run: Run
+    preset: Preset
+    preset_name: str
+    why: str
+    init: str
+    settings: Settings
+    network: Mapping[str, Any]
+    """Arguments of UnityVideo."""
+
+    def costs(self) -> Iterator[str]:
+        """Lines that say what the run will be and take."""
+        run, (t, h, w) = self.run, self.preset.stride
+        with torch.device("meta"):
+            network = UnityVideo(**self.network)
+        model = run.model
+        latent = ((model.num_frames - 1) // t + 1, model.height // h, model.width // w)
+        count = sum(parameter.numel() for parameter in network.parameters())
+        flops = step_flops(run, network, model.text_options.get("max_words", 512), latent)
+        clips = len(read_clips(loader_of(run, len(run.train.stages) - 1)))
+        yield f"preset {self.preset_name}: {self.why}"
+        yield f"starts from {self.init or 'nothing (random weights)'}"
+        yield f"data: {', '.join(self.settings.data)}: {clips:,} clips for training"
+        yield f"{count:,} parameters; state about {count * (BYTES_PER_WEIGHT + 4) / 1e9:.2f} GB over all GPUs"
+        yield (
+            f"{run.train.steps:,} steps of {run.train.batch_size} clips, {model.num_frames} x {model.height} x "
+            f"{model.width}, {1 + run.train.num_maps} streams: {flops / 1e12:,.3g} TFLOP a step"
+        )
+        for stage, end in zip(run.train.stages, run.train.stage_ends(), strict=True):
+            yield f"stage {stage.name} to step {end:,}: {', '.join(stage.modalities or ('all modalities',))}"
+        hours = flops * run.train.steps / (0.35 * 989e12) / 3600
+        yield f"about {hours:,.3g} H100 hours at 35 % of its dense bfloat16 peak (989 TFLOP/s)"
+
+
+def prepared(settings: Settings) -> Prepared:
+    """Work out a run; nothing is written.
+
+    Raises:
+        BadInput: what was asked for does not fit together.
+        UnknownName: no such preset, part or parameter.
+    """
+    name, why = (settings.preset, "as asked for") if settings.preset else _fitting()
+    preset: Preset = load("model preset", MODEL_PRESETS, name)()
+    loader = LoaderConfig(
+        builds=tuple(settings.data),
+        num_frames=(preset.model.num_frames,),
+        fps=preset.model.fps,
+        sizes=_sizes(preset),
+        grid=_grid(preset),
+    )
+    switches = _Switches.of(preset)
+    parts = {"tasks": preset.model.tasks, "rendering": preset.model.rendering, "loader": loader, "network": switches}
+    train, new = changed(preset.train, settings.changes, parts=parts)
+    model = replace(preset.model, tasks=new["tasks"], rendering=new["rendering"])
+    network = {**preset.network, **asdict(new["network"])}
+    init = "" if settings.init == "none" else settings.init or (preset.init or "")
+    run = Run(
+        out=Path(settings.out), train=train, model=model, loader=new["loader"], started_from=init or "random weights"
+    )
+    return Prepared(run=run, preset=preset, preset_name=name, why=why, init=init, settings=settings, network=network)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Switches:
+    """Arguments of UnityVideo that a run may change: `--set network.switcher=false`."""
+
+    switcher: bool = True
+    in_context: bool = True
+    head: str = "per_modality"
+    time: str = "per_stream"
+    token_bias: bool = False
+    prediction: str = PREDICTIONS[0]
+
+    @classmethod
+    def of(cls, preset: Preset) -> "_Switches":
+        return cls(**{name: value for name, value in preset.network.items() if name in cls.__dataclass_fields__})
+
+
+def _fitting() -> tuple[str, str]:
+    """The preset that fits this machine, and why."""
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory
+        if memory >= LARGE_GPU_BYTES:
+            return "wan_1_3b", f"this GPU has {memory / 1e9:.0f} GB"
+        return "tiny_cpu", f"this GPU has {memory / 1e9:.0f} GB, the 1.3B wants {LARGE_GPU_BYTES / 1e9:.0f}"
+    return "tiny_cpu", "this machine has no GPU"
+
+
+def _grid(preset: Preset) -> int:
+    patch = preset.network.get("patch_size", (1, 2, 2))
+    return max(preset.stride[1] * patch[1], preset.stride[2] * patch[2])
+
+
+def _sizes(preset: Preset) -> tuple[tuple[int, int], ...]:
+    if preset.model.height == preset.model.width:  # trained on squares, as the release and the tiny one are
+        return ((preset.model.height, preset.model.width),)
+    return size_table(preset.model.height, preset.model.width, grid=_grid(preset))
+
+
+def launch(settings: Settings, *, ray: str = "off", workers: int = 1, echo: Echo = print) -> None:
+    """Train, here or on a Ray cluster.
+
+    Raises:
+        BadInput, MissingWeights: before anything is written. RunFailed: the run could not go on.
+    """
+    if ray == "off":
+        train_here(settings, echo)
+        return
+    from openuni.model.launch_ray import train_on_ray
+
+    train_on_ray(settings, address=ray, workers=workers, echo=echo)
+
+
+def train_here(settings: Settings, echo: Echo) -> None:
+    """Train in this process; under torchrun in all of its processes."""
+    ours = "RANK" in os.environ and not dist.is_initialized()
+    device = _device(settings.device)
+    if ours:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        _train(prepared(settings), device, echo)
+    finally:
+        if ours:
+            dist.destroy_process_group()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise BadInput(f"--device {name}, but torch finds no GPU. Use --device cpu.")
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    return device
+
+
+def _train(ready: Prepared, device: torch.device, echo: Echo) -> None:
+    run, settings = ready.run, ready.settings
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    alone = None
+    if run.train.dtype == "bfloat16" and not dist.is_initialized():
+        store = dist.HashStore()
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=0, world_size=1)
+        alone = store
+    newest = train_state.newest(run.out)
+    if newest is not None and not settings.resume:
+        raise BadInput(f"{run.out} holds a run at step {newest.name}. Go on with --resume, or choose another --out.")
+    if newest is None and settings.resume:
+        raise BadInput(f"{run.out} has no checkpoint to resume from. Leave --resume out.")
+    read_clips(loader_of(run, 0))  # what is wrong with the data is said before weights are loaded
+    network = _network(ready)
+    folder = RunFolder(run.out, "train")
+    try:
+        if rank == 0:
+            with folder:
+                record(folder, ready)
+                _loop(ready, network, Place(rank, world, device), folder, newest, echo)
+        else:
+            _loop(ready, network, Place(rank, world, device), None, newest, echo)
+    finally:
+        if alone is not None:
+            dist.destroy_process_group()
+
+
+def record(folder: RunFolder, ready: Prepared) -> None:
+    """Write run.json."""
+    run = ready.run
+    folder.record(
+        {
+            "settings": asdict(ready.settings),
+            "preset": ready.preset_name,
+            "why": ready.why,
+            "init": ready.init or "none: random weights",
+            "train": run.train.to_json(),
+            "model": run.model.to_json(),
+            "loader": asdict(run.loader),
+            "network": dict(ready.network),
+        }
+    )
+
+
+def _loop(
+    ready: Prepared, network: UnityVideo, place: Place, folder: RunFolder | None, newest: Path | None, echo: Echo
+) -> None:
+    log = _Log(ready.run.train, folder, echo)
+    if folder is not None:
+        echo(f"preset {ready.preset_name}: {ready.why}; weights from {ready.init or 'nothing: they are random'}")
+    trainer = Trainer(ready.run, network, place, log)
+    if newest is not None:
+        trainer.resume(newest)
+    trainer.train()
+
+
+def _network(ready: Prepared) -> UnityVideo:
+    """The network to be trained, float32."""
+    if not ready.init:
+        preset = replace(ready.preset, network=ready.network)
+        network = untrained(preset, seed=ready.run.train.seed)
+        network.zero_heads()
+        return network
+    found = find(ready.init)
+    same = ("num_attention_heads", "attention_head_dim", "num_layers", "in_channels", "text_dim", "patch_size")
+    arguments, wanted = network_config(found.network.config), ready.network
+    for name in same:
+        if name in wanted and tuple(_list(arguments[name])) != tuple(_list(wanted[name])):
+            raise BadInput(
+                f"{ready.init} has {name} {arguments[name]}, preset {ready.preset_name} {wanted[name]}. "
+                "Choose the preset that it was made with."
+            )
+    return found.network
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, tuple | list) else [value]
+
+
+class _Log:
+    """Events to events.jsonl and, now and then, a line for people."""
+
+    def __init__(self, config: TrainConfig, folder: RunFolder | None, echo: Echo) -> None:
+        self.config, self.folder, self.echo = config, folder, echo
+        self.started, self.first = time.monotonic(), 0
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        if self.folder is None:
+            return
+        self.folder.event(event, **fields)
+        step = fields.get("step", 0)
+        if event == "train":
+            self.first = self.first or step
+            if step % self.config.log_every == 0 or step in (self.first, self.config.last):
+                self.echo(self._line(step, fields))
+        elif event == "validation" and "parts" in fields:
+            parts = {name: value for name, value in fields["parts"].items() if "/" not in name}
+            self.echo(
+                f"step {step}: held-out loss " + ", ".join(f"{name} {value:.4f}" for name, value in parts.items())
+            )
+        elif event in ("stage", "checkpoint", "export", "resume", "validation"):
+            said = ", ".join(f"{name} {value}" for name, value in fields.items() if name != "step" and value)
+            self.echo(f"step {step}: {event} {said}")
+
+    def _line(self, step: int, fields: Mapping[str, Any]) -> str:
+        parts = {name: value for name, value in fields["parts"].items() if "/" not in name}
+        each = (time.monotonic() - self.started) / max(1, step - self.first + 1)
+        left = each * (self.config.last - step)
+        memory = f", {torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if torch.cuda.is_available() else ""
+        told = ", ".join(f"{name} {value:.4f}" for name, value in parts.items())
+        return (
+            f"step {step}/{self.config.last} loss {fields['loss']:.4f} ({told}) rate {fields['rate']:.2e} "
+            f"{fields['seconds']:.2f} s{memory}, {left / 60:.1f} min left"
+        )

@@ -1,0 +1,59 @@
+"""Optimiser and moving average. Both work on whatever a rank holds: whole parameters, or FSDP's parts of them."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from openuni.model.train_config import TrainConfig
+
+
+def adamw(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """Return AdamW over four groups: new parameters at `new_rate` times the rate, and weight decay for matrices
+    alone."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        matrix = parameter.ndim >= 2 and "table" not in name and "bias" not in name
+        groups.setdefault((name.startswith("modality_"), matrix), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": config.learning_rate,
+                "weight_decay": config.weight_decay if matrix else 0.0,
+                "times": config.new_rate if new else 1.0,
+            }
+            for (new, matrix), parameters in groups.items()
+        ],
+        lr=config.learning_rate,
+        betas=config.betas,
+    )
+
+
+def set_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, step: int) -> float:
+    """Set the learning rate of a step, and return it without the new parameters' multiple."""
+    rate = config.learning_rate * config.rate(step)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["times"]
+    return rate
+
+
+class Average:
+    """Exponential moving average of the weights, in float32.
+
+    It starts as the weights are, and follows faster at first: decay min(ema, (1 + n) / (10 + n)) after n updates, so
+    that a short run's average is not its beginning.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.weights = {name: parameter.detach().clone().float() for name, parameter in network.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, parameters: Iterable[tuple[str, Tensor]]) -> None:
+        """Move towards the weights as they are."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for name, parameter in parameters:
+            self.weights[name].lerp_(parameter.detach().float(), 1 - decay)

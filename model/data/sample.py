@@ -10,7 +10,17 @@ from openuni.errors import RunFailed
 from openuni.modality import Map
 from openuni.model.data.files import Files, open_folder
 from openuni.model.data.plan import Plan
-from openuni.model.data.shape import fit, fit_frames, fit_map, flip_frames, flip_map, pick_map, speaks_of_sides
+from openuni.model.data.shape import (
+    contiguous,
+    evenly,
+    fit,
+    fit_frames,
+    fit_map,
+    flip_frames,
+    flip_map,
+    pick_map,
+    speaks_of_sides,
+)
 from openuni.model.data.strides import pick
 from openuni.model.draws import Draws
 from openuni.sample import decode_members
@@ -114,7 +124,7 @@ class SampleMaker:
         picks = pick(times_s, num_frames=bucket.num_frames, clip_fps=row["rgb.fps"], fps=config.fps, place=place)
         flipped = self.train and draws.uniform("flip") < config.flip and not speaks_of_sides(row["caption"])
         how = fit((rgb.data.shape[1], rgb.data.shape[2]), (bucket.height, bucket.width))
-        frames = fit_frames(rgb.data[picks], how)
+        frames = fit_frames(rgb.data[evenly(picks)], how)
         maps = {}
         for name in wanted:
             map, _ = self._read(row, name)
@@ -123,7 +133,7 @@ class SampleMaker:
             if len(map.data) != len(rgb.data):
                 raise ValueError(f"{name} has {len(map.data)} frames, rgb has {len(rgb.data)}")
             map = fit_map(name, pick_map(name, map, picks), how)
-            maps[name] = flip_map(name, map, bucket.width) if flipped else map
+            maps[name] = flip_map(name, map, bucket.width) if flipped else contiguous(map)
         return TrainingSample(
             step=step,
             index=index,
@@ -132,7 +142,7 @@ class SampleMaker:
             group=row["group"],
             subjects=str(about.get("subjects") or about.get("clip", {}).get("subjects") or ""),
             available=available,
-            rgb=flip_frames(frames) if flipped else frames,
+            rgb=flip_frames(frames) if flipped else np.ascontiguousarray(frames),
             times_s=times_s[picks],
             maps=maps,
             flipped=flipped,

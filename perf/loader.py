@@ -109,18 +109,16 @@ def streamed(tar: Path) -> Iterator[dict[str, bytes]]:
 
 
 def loaded(folder: Path, rows: list[dict[str, Any]], **changes: Any) -> Callable[[], int]:
-    """Return what reads one epoch with the loader, in this process."""
+    """Return what reads one epoch with the loader, in this process; one clip at a time, as webdataset gives them."""
     from openuni.model.data.config import LoaderConfig
     from openuni.model.data.loader import Loader
 
     loader = Loader(
-        LoaderConfig(
-            builds=(str(folder),), batch_size=len(rows), grid=GRID, balance="none", num_maps=0, workers=0, **changes
-        )
+        LoaderConfig(builds=(str(folder),), batch_size=1, grid=GRID, balance="none", num_maps=0, workers=0, **changes)
     )
     if len(loader.plan.clips) != len(rows) or "validation" in {row["split"] for row in rows}:
         raise SystemExit(f"the loader leaves clips out: {loader.plan.left_out}; give a build without any such")
-    return lambda: sum(len(batch) for batch in loader.batches(0, 1))
+    return lambda: sum(len(batch) for batch in loader.batches(0, len(rows)))
 
 
 def rendered(scratch: Path) -> Path:

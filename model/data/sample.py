@@ -125,13 +125,16 @@ class SampleMaker:
         flipped = self.train and draws.uniform("flip") < config.flip and not speaks_of_sides(row["caption"])
         how = fit((rgb.data.shape[1], rgb.data.shape[2]), (bucket.height, bucket.width))
         frames = fit_frames(rgb.data[evenly(picks)], how)
+        frames = flip_frames(frames) if flipped else np.ascontiguousarray(frames)
+        stored = len(rgb.data)
+        del rgb  # or its frames would be in memory beside every map that is decoded
         maps = {}
         for name in wanted:
             map, _ = self._read(row, name)
             if name == "densepose" and not config.uv:
                 map = replace(map, arrays={})
-            if len(map.data) != len(rgb.data):
-                raise ValueError(f"{name} has {len(map.data)} frames, rgb has {len(rgb.data)}")
+            if len(map.data) != stored:
+                raise ValueError(f"{name} has {len(map.data)} frames, rgb has {stored}")
             map = fit_map(name, pick_map(name, map, picks), how)
             maps[name] = flip_map(name, map, bucket.width) if flipped else contiguous(map)
         return TrainingSample(
@@ -142,7 +145,7 @@ class SampleMaker:
             group=row["group"],
             subjects=str(about.get("subjects") or about.get("clip", {}).get("subjects") or ""),
             available=available,
-            rgb=flip_frames(frames) if flipped else np.ascontiguousarray(frames),
+            rgb=frames,
             times_s=times_s[picks],
             maps=maps,
             flipped=flipped,

@@ -118,7 +118,15 @@ def loaded(folder: Path, rows: list[dict[str, Any]], **changes: Any) -> Callable
     )
     if len(loader.plan.clips) != len(rows) or "validation" in {row["split"] for row in rows}:
         raise SystemExit(f"the loader leaves clips out: {loader.plan.left_out}; give a build without any such")
-    return lambda: sum(len(batch) for batch in loader.batches(0, len(rows)))
+
+    def epoch() -> int:
+        clips = 0
+        for batch in loader.batches(0, len(rows)):
+            clips += len(batch)
+            del batch  # as `flat_out` keeps nothing
+        return clips
+
+    return epoch
 
 
 def rendered(scratch: Path) -> Path:

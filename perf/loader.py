@@ -1,8 +1,10 @@
 """Claim: the training loader reads at least 0.8 times as fast as `webdataset` reads the same tars flat out.
 
-Both decode the same members with the same code, in one process and in turns. webdataset streams each tar from end to
-end and does nothing else; the loader goes by index and offset in shuffled order, picks frames and mirrors. Measured at
-the clips' own size (cropped to the grid), scaled to half of it, and at half the frame rate, where flow is composed.
+Both decode the same members with the same code, in one process and in turns, and give clips with all their maps, one at
+a time. webdataset streams the tars side by side, joins them by key and does nothing else ("tar by tar", one after the
+other, without joining, is recorded beside it); the loader goes by index and offset in shuffled order, picks frames and
+mirrors. Measured at the clips' own size (cropped to the grid), scaled to half of it, and at half the frame rate, where
+flow is composed.
 Without --build, eight clips are rendered and built first (about three minutes).
 """
 
@@ -35,7 +37,10 @@ def compare(folder: Path, repeats: int, *, built: bool) -> None:
 
     rows = pq.read_table(folder / "index.parquet").to_pylist()
     modalities = sorted(name.removesuffix(".shard") for name in rows[0] if name.endswith(".shard"))
-    ways: dict[str, Callable[[], int]] = {"webdataset": lambda: flat_out(folder, rows, modalities)}
+    ways: dict[str, Callable[[], int]] = {
+        "webdataset": lambda: joined(folder, rows, modalities),
+        "tar by tar": lambda: flat_out(folder, rows, modalities),
+    }
     ways |= {name: loaded(folder, rows, **changes) for name, changes in settings(rows).items()}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     wall: dict[str, list[float]] = {name: [] for name in ways}
@@ -87,25 +92,47 @@ def longest(frames: int) -> int:
 
 
 def flat_out(folder: Path, rows: list[dict[str, Any]], modalities: list[str]) -> int:
-    """Read and decode every tar; return the clips of the frames' tars."""
+    """Read and decode one modality's tars after the other's, keeping nothing; return the clips."""
     from openuni.sample import decode_members
 
     clips = 0
     for modality in modalities:
-        for shard in sorted({row[f"{modality}.shard"] for row in rows}):
-            for members in streamed(folder / shard):
-                decode_members(modality, members)
-                clips += modality == "rgb"
+        for _, members in streamed(folder, rows, modality):
+            decode_members(modality, members)
+            clips += modality == "rgb"
     return clips
 
 
-def streamed(tar: Path) -> Iterator[dict[str, bytes]]:
+def joined(folder: Path, rows: list[dict[str, Any]], modalities: list[str]) -> int:
+    """Read all modalities' tars side by side and put each clip's maps together; return the clips."""
+    from openuni.sample import decode_members
+
+    streams = {name: streamed(folder, rows, name) for name in modalities if name != "rgb"}
+    heads = {name: next(stream, None) for name, stream in streams.items()}
+    clips = 0
+    for key, frames in streamed(folder, rows, "rgb"):
+        maps = {"rgb": decode_members("rgb", frames)}
+        for name, stream in streams.items():
+            head = heads[name]
+            if head is not None and head[0] == key:
+                maps[name] = decode_members(name, head[1])
+                heads[name] = next(stream, None)
+        clips += 1
+        del maps
+    if any(heads.values()):
+        raise SystemExit(f"tars are not in the frames' order: {[name for name, head in heads.items() if head]}")
+    return clips
+
+
+def streamed(folder: Path, rows: list[dict[str, Any]], modality: str) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield key and members of each sample that has a map."""
     import webdataset
 
-    for sample in webdataset.WebDataset(str(tar), shardshuffle=False, empty_check=False):
-        members = {name: content for name, content in sample.items() if not name.startswith("__")}
-        if not any(b'"absent"' in content for name, content in members.items() if name.endswith("json")):
-            yield members
+    for shard in sorted({row[f"{modality}.shard"] for row in rows}):
+        for sample in webdataset.WebDataset(str(folder / shard), shardshuffle=False, empty_check=False):
+            members = {name: content for name, content in sample.items() if not name.startswith("__")}
+            if not any(b'"absent"' in content for name, content in members.items() if name.endswith("json")):
+                yield sample["__key__"], members
 
 
 def loaded(folder: Path, rows: list[dict[str, Any]], **changes: Any) -> Callable[[], int]:

@@ -11,14 +11,14 @@ from openuni.modality import Map
 from openuni.model.data.files import Files, open_folder
 from openuni.model.data.plan import Plan
 from openuni.model.data.shape import (
-    contiguous,
     evenly,
     fit,
     fit_frames,
     fit_map,
-    flip_frames,
     flip_map,
     pick_map,
+    settle_,
+    settle_map_,
     speaks_of_sides,
 )
 from openuni.model.data.strides import pick
@@ -125,7 +125,7 @@ class SampleMaker:
         flipped = self.train and draws.uniform("flip") < config.flip and not speaks_of_sides(row["caption"])
         how = fit((rgb.data.shape[1], rgb.data.shape[2]), (bucket.height, bucket.width))
         frames = fit_frames(rgb.data[evenly(picks)], how)
-        frames = flip_frames(frames) if flipped else np.ascontiguousarray(frames)
+        frames = settle_(frames, flip=flipped)
         stored = len(rgb.data)
         del rgb  # or its frames would be in memory beside every map that is decoded
         maps = {}
@@ -136,7 +136,7 @@ class SampleMaker:
             if len(map.data) != stored:
                 raise ValueError(f"{name} has {len(map.data)} frames, rgb has {stored}")
             map = fit_map(name, pick_map(name, map, picks), how)
-            maps[name] = flip_map(name, map, bucket.width) if flipped else contiguous(map)
+            maps[name] = flip_map(name, map, bucket.width, mirror=_mirrored_) if flipped else settle_map_(map)
         return TrainingSample(
             step=step,
             index=index,
@@ -164,3 +164,7 @@ class SampleMaker:
         if key != row["key"]:
             raise ValueError(f"{shard} at byte {span.offset} holds {key}: it is not the tar the index was made for")
         return decode_members(name, members, decoder=self.plan.config.decoder)
+
+
+def _mirrored_(frames: np.ndarray) -> np.ndarray:
+    return settle_(frames, flip=True)

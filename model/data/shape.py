@@ -5,6 +5,7 @@ neither.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -117,23 +118,52 @@ def fit_map(name: str, map: Map, how: Fit) -> Map:
 
 def flip_frames(frames: np.ndarray) -> np.ndarray:
     """Mirror (T, H, W) or (T, H, W, channels) left to right; a new array."""
+    return _rewritten(frames, np.empty(frames.shape, dtype=frames.dtype), flip=True)
+
+
+def settle_(frames: np.ndarray, *, flip: bool = False) -> np.ndarray:
+    """Make a view of a decoded array contiguous, mirrored or not, in the memory of that array, which is overwritten.
+
+    A new array of this size would cost more than the copying does: its pages have to be zeroed first.
+
+    Args:
+        frames: (T, H, W) or (T, H, W, channels); a view by increasing frames, and by rows and columns, or an array.
+        flip: mirror left to right.
+    """
+    whole = frames if frames.base is None else frames.base
+    if frames.flags.c_contiguous and not flip:
+        return frames
+    owned = isinstance(whole, np.ndarray) and whole.flags.owndata and whole.flags.c_contiguous and whole.flags.writeable
+    if not owned or (whole.dtype, whole.ndim) != (frames.dtype, frames.ndim) or min(frames.strides) < 1:
+        return flip_frames(frames) if flip else np.ascontiguousarray(frames)
+    # Frame t of the result ends before frame t + 1 of the view begins, since the view has no more pixels in a frame.
+    return _rewritten(frames, whole.reshape(-1)[: frames.size].reshape(frames.shape), flip=flip)
+
+
+def _rewritten(frames: np.ndarray, out: np.ndarray, *, flip: bool) -> np.ndarray:
+    """Write frames to `out` one by one, through a copy of each."""
     import cv2
 
-    out = np.empty(frames.shape, dtype=frames.dtype)
     # OpenCV has no bool. Its flip is ten times as fast as numpy's for pixels of three bytes.
     shown, drawn = (array.view(np.uint8) if array.dtype == bool else array for array in (frames, out))
     for frame, place in zip(shown, drawn, strict=True):
-        cv2.flip(np.ascontiguousarray(frame), 1, dst=place)
+        place[...] = cv2.flip(np.ascontiguousarray(frame), 1).reshape(frame.shape) if flip else frame.copy()
     return out
 
 
-def flip_map(name: str, map: Map, width: int) -> Map:
+def settle_map_(map: Map) -> Map:
+    """Make a map's arrays contiguous, in their own memory; see `settle_`."""
+    return _each(map, settle_)
+
+
+def flip_map(name: str, map: Map, width: int, *, mirror: Callable[[np.ndarray], np.ndarray] = flip_frames) -> Map:
     """Mirror a map left to right: the map that the mirrored clip has.
 
     Args:
         name: its modality.
         map: the map.
         width: of the picture, px.
+        mirror: what mirrors its (T, H, W, ...) arrays, and gives arrays that may be written to.
 
     Raises:
         ValueError: DensePose with U and V, which have no mirror without the charts.
@@ -142,17 +172,12 @@ def flip_map(name: str, map: Map, width: int) -> Map:
         return _flip_skeleton(map, width)
     if name == "densepose" and "uv" in map.arrays:
         raise ValueError("U and V of DensePose cannot be mirrored: leave them out")
-    flipped = _each(map, flip_frames)
+    flipped = _each(map, mirror)
     if name == "flow":
         np.negative(flipped.data[..., 0], out=flipped.data[..., 0])
     if name == "densepose":
         flipped = replace(flipped, data=_swapped(25, PART_PAIRS).astype(np.uint8)[flipped.data])
     return flipped
-
-
-def contiguous(map: Map) -> Map:
-    """Give a map arrays of its own where they are views."""
-    return _each(map, np.ascontiguousarray)
 
 
 def evenly(picks: np.ndarray) -> slice | np.ndarray:
@@ -168,9 +193,8 @@ def speaks_of_sides(caption: str) -> bool:
     return bool(SIDES.search(caption))
 
 
-def _each(map: Map, change: object) -> Map:
+def _each(map: Map, change: Callable[[np.ndarray], np.ndarray]) -> Map:
     """Apply one function to all (T, H, W, ...) arrays of a map."""
-    assert callable(change)
     valid = None if map.valid is None else change(map.valid)
     return replace(map, data=change(map.data), valid=valid, arrays={k: change(v) for k, v in map.arrays.items()})
 
@@ -188,7 +212,7 @@ def _fit_skeleton(map: Map, how: Fit) -> Map:
     if "boxes" in arrays:
         boxes = (arrays["boxes"] + 0.5) * np.array([across, down] * 2) - 0.5 - np.array([left, top] * 2)
         limits = np.array([width - 1, height - 1] * 2)
-        arrays["boxes"] = np.clip(boxes, 0, limits).astype(np.float32)
+        arrays["boxes"] = np.minimum(np.maximum(boxes, 0), limits).astype(np.float32)
     return replace(map, data=data, arrays=arrays, facts={**map.facts, "height": height, "width": width})
 
 

@@ -96,6 +96,7 @@ class Loader:
         batch: list[TrainingSample] = []
         for packed in loaded:
             batch.append(self._noted(unpacked(packed)))
+            del packed  # or a sample more would be in memory while the next one is read
             if len(batch) == len(self.indices):
                 yield batch
                 batch = []

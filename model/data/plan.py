@@ -90,10 +90,12 @@ class Plan:
             )
         self._shares = _shares(weights)
         self._order = [bucket for bucket, count in self._shares.items() for _ in range(count)]
+        self._period: tuple[int, list[Bucket]] | None = None
 
     def bucket(self, step: int) -> Bucket:
         """Return what the batch of a step is."""
-        return self._order[self._slot(step)]
+        period, place = divmod(step, len(self._order))
+        return self._of_period(period)[place]
 
     def at(self, step: int, index: int, *, attempt: int = 0) -> Placed:
         """Return the clip of a place.
@@ -125,15 +127,18 @@ class Plan:
         values["sizes"] = [list(size) for size in self.config.sizes]
         return values
 
-    def _slot(self, step: int) -> int:
-        period, place = divmod(step, len(self._order))
-        return shuffled(place, len(self._order), self.config.seed, "bucket", period)
-
     def _visits(self, step: int, bucket: Bucket) -> int:
         """How many batches before this step had the bucket."""
         period, place = divmod(step, len(self._order))
-        before = sum(self.bucket(period * len(self._order) + earlier) == bucket for earlier in range(place))
-        return period * self._shares[bucket] + before
+        return period * self._shares[bucket] + self._of_period(period)[:place].count(bucket)
+
+    def _of_period(self, period: int) -> list[Bucket]:
+        """Buckets of a period's steps. The last one asked for is kept: it would be worked out for every sample."""
+        if self._period is None or self._period[0] != period:
+            size = len(self._order)
+            places = (shuffled(place, size, self.config.seed, "bucket", period) for place in range(size))
+            self._period = period, [self._order[place] for place in places]
+        return self._period[1]
 
 
 def _lengths(config: LoaderConfig, clips: Clips) -> np.ndarray:

@@ -10,7 +10,17 @@ from openuni.errors import RunFailed
 from openuni.modality import Map
 from openuni.model.data.files import Files, open_folder
 from openuni.model.data.plan import Plan
-from openuni.model.data.shape import fit, fit_frames, fit_map, flip_frames, flip_map, pick_map, speaks_of_sides
+from openuni.model.data.shape import (
+    evenly,
+    fit,
+    fit_frames,
+    fit_map,
+    flip_map,
+    pick_map,
+    settle_,
+    settle_map_,
+    speaks_of_sides,
+)
 from openuni.model.data.strides import pick
 from openuni.model.draws import Draws
 from openuni.sample import decode_members
@@ -114,16 +124,19 @@ class SampleMaker:
         picks = pick(times_s, num_frames=bucket.num_frames, clip_fps=row["rgb.fps"], fps=config.fps, place=place)
         flipped = self.train and draws.uniform("flip") < config.flip and not speaks_of_sides(row["caption"])
         how = fit((rgb.data.shape[1], rgb.data.shape[2]), (bucket.height, bucket.width))
-        frames = fit_frames(rgb.data[picks], how)
+        frames = fit_frames(rgb.data[evenly(picks)], how)
+        frames = settle_(frames, flip=flipped)
+        stored = len(rgb.data)
+        del rgb  # or its frames would be in memory beside every map that is decoded
         maps = {}
         for name in wanted:
             map, _ = self._read(row, name)
             if name == "densepose" and not config.uv:
                 map = replace(map, arrays={})
-            if len(map.data) != len(rgb.data):
-                raise ValueError(f"{name} has {len(map.data)} frames, rgb has {len(rgb.data)}")
+            if len(map.data) != stored:
+                raise ValueError(f"{name} has {len(map.data)} frames, rgb has {stored}")
             map = fit_map(name, pick_map(name, map, picks), how)
-            maps[name] = flip_map(name, map, bucket.width) if flipped else map
+            maps[name] = flip_map(name, map, bucket.width, mirror=_mirrored_) if flipped else settle_map_(map)
         return TrainingSample(
             step=step,
             index=index,
@@ -132,7 +145,7 @@ class SampleMaker:
             group=row["group"],
             subjects=str(about.get("subjects") or about.get("clip", {}).get("subjects") or ""),
             available=available,
-            rgb=flip_frames(frames) if flipped else frames,
+            rgb=frames,
             times_s=times_s[picks],
             maps=maps,
             flipped=flipped,
@@ -151,3 +164,7 @@ class SampleMaker:
         if key != row["key"]:
             raise ValueError(f"{shard} at byte {span.offset} holds {key}: it is not the tar the index was made for")
         return decode_members(name, members, decoder=self.plan.config.decoder)
+
+
+def _mirrored_(frames: np.ndarray) -> np.ndarray:
+    return settle_(frames, flip=True)

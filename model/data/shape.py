@@ -5,6 +5,7 @@ neither.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -63,13 +64,13 @@ def fit(source: tuple[int, int], size: tuple[int, int]) -> Fit:
 
 
 def fit_frames(frames: np.ndarray, how: Fit) -> np.ndarray:
-    """Scale and crop (T, H, W, 3) uint8 frames: area averages downwards, cubic upwards."""
+    """Scale and crop (T, H, W, 3) uint8 frames: area averages downwards, cubic upwards. A view where nothing scales."""
     import cv2
 
     top, left = how.corner
     rows, columns = slice(top, top + how.size[0]), slice(left, left + how.size[1])
     if how.scaled == how.source:
-        return np.ascontiguousarray(frames[:, rows, columns])
+        return frames[:, rows, columns]
     smooth = cv2.INTER_AREA if how.scaled[0] < how.source[0] else cv2.INTER_CUBIC
     out = np.empty((len(frames), *how.size, 3), dtype=np.uint8)
     for frame, place in zip(frames, out, strict=True):
@@ -82,14 +83,16 @@ def pick_map(name: str, map: Map, picks: np.ndarray) -> Map:
     if name == "skeleton":
         arrays = {key: array[picks] if key == "boxes" else array for key, array in map.arrays.items()}
         return replace(map, data=map.data[picks], arrays=arrays)
+    chosen = evenly(picks)
     if name != "flow":
-        return _each(map, lambda array: array[picks])
+        return _each(map, lambda array: array[chosen])
     assert map.valid is not None  # its codec has made sure
     if (np.diff(picks) == 1).all():
-        picked = _each(map, lambda array: array[picks])
+        picked = _each(map, lambda array: array[chosen])
         assert picked.valid is not None
-        picked.valid[-1] = False
-        return picked
+        valid = picked.valid.copy()
+        valid[-1] = False
+        return replace(picked, valid=valid)
     data, valid = compose(map.data, map.valid, picks)
     # "occluded" says that a point is hidden one stored frame later: not known of the next picked one.
     return replace(map, data=data, valid=valid, arrays={})
@@ -99,28 +102,68 @@ def fit_map(name: str, map: Map, how: Fit) -> Map:
     """Scale and crop a map; flow vectors, joints and boxes with it. Joints outside the crop have confidence 0."""
     if name == "skeleton":
         return _fit_skeleton(map, how)
+    (top, left), (height, width) = how.corner, how.size
+    if how.scaled == how.source:
+        return _each(map, lambda array: array[:, top : top + height, left : left + width])
     rows, columns = (
         ((np.arange(target) + start + 0.5) * (source / scaled)).astype(np.intp)
         for target, start, source, scaled in zip(how.size, how.corner, how.source, how.scaled, strict=True)
     )
-    fitted = _each(map, lambda array: array[:, rows][:, :, columns])
-    if name == "flow" and how.scaled != how.source:
-        fitted = replace(fitted, data=fitted.data * np.array(how.scale[::-1], dtype=np.float32))
+    # Rows first: they are copied whole. "clip" spares a check of each index.
+    fitted = _each(map, lambda array: array.take(rows, axis=1, mode="clip").take(columns, axis=2, mode="clip"))
+    if name == "flow":
+        fitted.data[...] *= np.array(how.scale[::-1], dtype=np.float32)
     return fitted
 
 
 def flip_frames(frames: np.ndarray) -> np.ndarray:
-    """Mirror (T, H, W, ...) left to right."""
-    return np.ascontiguousarray(frames[:, :, ::-1])
+    """Mirror (T, H, W) or (T, H, W, channels) left to right; a new array."""
+    return _rewritten(frames, np.empty(frames.shape, dtype=frames.dtype), flip=True)
 
 
-def flip_map(name: str, map: Map, width: int) -> Map:
+def settle_(frames: np.ndarray, *, flip: bool = False) -> np.ndarray:
+    """Make a view of a decoded array contiguous, mirrored or not, in the memory of that array, which is overwritten.
+
+    A new array of this size would cost more than the copying does: its pages have to be zeroed first.
+
+    Args:
+        frames: (T, H, W) or (T, H, W, channels); a view by increasing frames, and by rows and columns, or an array.
+        flip: mirror left to right.
+    """
+    whole = frames if frames.base is None else frames.base
+    if frames.flags.c_contiguous and not flip:
+        return frames
+    owned = isinstance(whole, np.ndarray) and whole.flags.owndata and whole.flags.c_contiguous and whole.flags.writeable
+    if not owned or (whole.dtype, whole.ndim) != (frames.dtype, frames.ndim) or min(frames.strides) < 1:
+        return flip_frames(frames) if flip else np.ascontiguousarray(frames)
+    # Frame t of the result ends before frame t + 1 of the view begins, since the view has no more pixels in a frame.
+    return _rewritten(frames, whole.reshape(-1)[: frames.size].reshape(frames.shape), flip=flip)
+
+
+def _rewritten(frames: np.ndarray, out: np.ndarray, *, flip: bool) -> np.ndarray:
+    """Write frames to `out` one by one, through a copy of each."""
+    import cv2
+
+    # OpenCV has no bool. Its flip is ten times as fast as numpy's for pixels of three bytes.
+    shown, drawn = (array.view(np.uint8) if array.dtype == bool else array for array in (frames, out))
+    for frame, place in zip(shown, drawn, strict=True):
+        place[...] = cv2.flip(np.ascontiguousarray(frame), 1).reshape(frame.shape) if flip else frame.copy()
+    return out
+
+
+def settle_map_(map: Map) -> Map:
+    """Make a map's arrays contiguous, in their own memory; see `settle_`."""
+    return _each(map, settle_)
+
+
+def flip_map(name: str, map: Map, width: int, *, mirror: Callable[[np.ndarray], np.ndarray] = flip_frames) -> Map:
     """Mirror a map left to right: the map that the mirrored clip has.
 
     Args:
         name: its modality.
         map: the map.
         width: of the picture, px.
+        mirror: what mirrors its (T, H, W, ...) arrays, and gives arrays that may be written to.
 
     Raises:
         ValueError: DensePose with U and V, which have no mirror without the charts.
@@ -129,12 +172,20 @@ def flip_map(name: str, map: Map, width: int) -> Map:
         return _flip_skeleton(map, width)
     if name == "densepose" and "uv" in map.arrays:
         raise ValueError("U and V of DensePose cannot be mirrored: leave them out")
-    flipped = _each(map, flip_frames)
+    flipped = _each(map, mirror)
     if name == "flow":
-        flipped = replace(flipped, data=flipped.data * np.array([-1, 1], dtype=np.float32))
+        np.negative(flipped.data[..., 0], out=flipped.data[..., 0])
     if name == "densepose":
         flipped = replace(flipped, data=_swapped(25, PART_PAIRS).astype(np.uint8)[flipped.data])
     return flipped
+
+
+def evenly(picks: np.ndarray) -> slice | np.ndarray:
+    """Return indices as a slice where they are evenly spaced: arrays are then views, not copies."""
+    steps = np.diff(picks)
+    if len(picks) > 1 and (steps == steps[0]).all():
+        return slice(int(picks[0]), int(picks[-1]) + 1, int(steps[0]))
+    return picks
 
 
 def speaks_of_sides(caption: str) -> bool:
@@ -142,9 +193,8 @@ def speaks_of_sides(caption: str) -> bool:
     return bool(SIDES.search(caption))
 
 
-def _each(map: Map, change: object) -> Map:
+def _each(map: Map, change: Callable[[np.ndarray], np.ndarray]) -> Map:
     """Apply one function to all (T, H, W, ...) arrays of a map."""
-    assert callable(change)
     valid = None if map.valid is None else change(map.valid)
     return replace(map, data=change(map.data), valid=valid, arrays={k: change(v) for k, v in map.arrays.items()})
 
@@ -162,7 +212,7 @@ def _fit_skeleton(map: Map, how: Fit) -> Map:
     if "boxes" in arrays:
         boxes = (arrays["boxes"] + 0.5) * np.array([across, down] * 2) - 0.5 - np.array([left, top] * 2)
         limits = np.array([width - 1, height - 1] * 2)
-        arrays["boxes"] = np.clip(boxes, 0, limits).astype(np.float32)
+        arrays["boxes"] = np.minimum(np.maximum(boxes, 0), limits).astype(np.float32)
     return replace(map, data=data, arrays=arrays, facts={**map.facts, "height": height, "width": width})
 
 

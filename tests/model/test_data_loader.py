@@ -212,3 +212,37 @@ def test_a_batch_that_ranks_cannot_share_is_one_line(build):
 def test_the_clips_own_size_is_read_without_scaling(build):
     (sample, *_) = next(Loader(config(build, flip=0)).batches(0, 1))
     assert sample.rgb.shape[1:3] == (HEIGHT, WIDTH)
+
+
+def test_pinning_without_a_gpu_is_told(build, monkeypatch, caplog):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert len(next(Loader(config(build, pin=True)).batches(0, 1))) == BATCH
+    assert "loader.pin has no effect: this machine has no GPU" in caplog.text
+
+
+def test_annotating_anew_makes_other_data(build, tmp_path):
+    import shutil
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = Path(shutil.copytree(build, tmp_path / "anew"))
+    (folder / "shards/depth.tar").rename(folder / "shards/depth2.tar")
+    index = pq.read_table(folder / "index.parquet")
+    place = index.column_names.index("depth.shard")
+    pq.write_table(
+        index.set_column(place, "depth.shard", pa.array(["shards/depth2.tar"] * len(index))), folder / "index.parquet"
+    )
+    with pytest.raises(BadInput, match="read other data"):
+        Loader(config(str(folder))).resume(Loader(config(build)).state(1))
+
+
+def test_a_real_frozen_scene_is_known_by_the_name_it_is_rendered_under():
+    from openuni.benchmark.synth.frozen import OFFICIAL_SEED, official_scene
+    from openuni.table import RENDERED, load
+
+    is_frozen = load("renderer", RENDERED, "frozen")
+    assert is_frozen(official_scene(7).name) and is_frozen(f"clips/{official_scene(7).name}/rgb.mp4")
+    assert is_frozen(f"two_people-{OFFICIAL_SEED}-000001") and not is_frozen("two_people-0-000001")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openuni.modality import Map, modality
-from openuni.model.data.shape import fit, fit_frames, fit_map, flip_frames, flip_map, pick_map, speaks_of_sides
+from openuni.model.data.shape import fit, fit_frames, fit_map, flip_frames, flip_map, pick_map, settle_, speaks_of_sides
 from openuni.model.data.strides import compose, is_strided, pick, sampled, usable_frames
 from tests.openuni import codec_cases
 
@@ -256,3 +256,26 @@ def test_picked_joints_have_the_frames_boxes():
     assert np.array_equal(picked.data, map.data[[1, 3]])
     assert np.array_equal(picked.arrays["boxes"], map.arrays["boxes"][[1, 3]])
     assert np.array_equal(flip_frames(flip_frames(map.data)), map.data)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, bool])
+@pytest.mark.parametrize("channels", [(), (1,), (2,), (3,)])
+@pytest.mark.parametrize(
+    "cut",
+    [np.s_[:], np.s_[2:, 1:, 3:], np.s_[::2, :-1], np.s_[1::3, 2:5, 1:6], np.s_[:, ::-1], np.s_[[0, 0, 0, 0, 0, 0, 0]]],
+)
+def test_settling_a_view_gives_what_copying_it_gives(flip, dtype, channels, cut):
+    values = np.random.default_rng(0).integers(0, 200, (6, 7, 9, *channels))
+    whole = (values > 100) if dtype is bool else values.astype(dtype)
+    expected = np.ascontiguousarray(whole[cut][:, :, ::-1] if flip else whole[cut])
+    settled = settle_(whole[cut], flip=flip)
+    assert settled.flags.c_contiguous and settled.dtype == dtype and np.array_equal(settled, expected)
+
+
+def test_settling_a_crop_takes_no_new_memory_and_mirroring_frames_leaves_them_alone():
+    whole = np.random.default_rng(0).integers(0, 200, (6, 7, 9, 3), dtype=np.uint8)
+    before = whole.copy()
+    flip_frames(whole)
+    assert np.array_equal(whole, before)
+    assert np.shares_memory(settle_(whole[:, 1:, 2:], flip=True), whole)

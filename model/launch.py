@@ -11,9 +11,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from openuni.errors import BadInput, UnknownName
-from openuni.model import checkpoint, train_state
-from openuni.model.config import ModelConfig
+from openuni.errors import BadInput
+from openuni.model import train_state
 from openuni.model.data.clips import read_clips
 from openuni.model.data.config import LoaderConfig, size_table
 from openuni.model.network import PREDICTIONS, UnityVideo, network_config

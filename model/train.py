@@ -89,7 +89,8 @@ class Trainer:
         self.text = _text_encoder(run, place.device)
         self.renderings = Renderings(run.model.rendering)
         self.empty = self.text.encode([""])[0].float().to(place.device)
-        self.network = parallelise(network.to(place.device).train(), run.train)
+        torch.nn.Module.to(network, place.device)  # diffusers' own is typed for something else
+        self.network = parallelise(network.train(), run.train)
         self.optimiser = adamw(self.network, run.train)
         self.average = Average(self.network, run.train.ema)
         self.step = 0
@@ -101,7 +102,7 @@ class Trainer:
         Raises:
             RunFailed: the loss is not finite, or the disk is full. The checkpoint before is whole.
         """
-        config, run = self.run.train, self.run
+        config = self.run.train
         loss = math.nan
         while self.step < config.last:
             number, stage = config.stage_at(self.step)
@@ -266,7 +267,8 @@ class Trainer:
         except BadInput as error:
             self.say("validation", step=self.step, skipped=str(error))
             return
-        network = self.averaged().to(self.place.device)
+        network = self.averaged()
+        torch.nn.Module.to(network, self.place.device)
         parts: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         batches = max(1, VALIDATION_CLIPS // self.run.train.batch_size)
         for samples in _first(loader.batches(0, batches), batches):

@@ -56,7 +56,7 @@ def save(
             write_bytes(part / ABOUT, content)
             shutil.rmtree(final, ignore_errors=True)
             part.rename(final)
-            for old in sorted((int(path.name) for path in (out / FOLDER).glob("*") if path.name.isdigit()))[:-keep]:
+            for old in sorted(int(path.name) for path in (out / FOLDER).glob("*") if path.name.isdigit())[:-keep]:
                 shutil.rmtree(out / FOLDER / str(old))
     except (OSError, dcp.api.CheckpointException) as error:
         shutil.rmtree(part, ignore_errors=True)

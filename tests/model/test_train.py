@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -337,3 +338,29 @@ def prepared_tasks():
     from openuni.model.tasks import TaskConfig
 
     return TaskConfig()
+
+
+@pytest.mark.slow
+def test_ray_train_goes_on_by_itself_after_a_worker_is_killed(build, tmp_path):
+    """Two workers on Ray; one is killed after the first checkpoint. The steps done again lose what they lost before."""
+    run(build, tmp_path / "alone", "steps=8", "save_every=2")
+    changes = [part for text in (*FAST, "steps=8", "save_every=2") for part in ("--set", text)]
+    command = [sys.executable, "-m", "openuni.cli", "train", "--data", build, "--preset", "tiny_cpu", *changes]
+    out = tmp_path / "ray"
+    with subprocess.Popen([*command, "--out", str(out), "--ray", "auto", "--ray-workers", "2"]) as process:
+        killed = False
+        for _ in range(600):
+            if process.poll() is not None:
+                break
+            if not killed and train_state.newest(out) is not None:
+                found = subprocess.run(["pgrep", "-f", "ray::RayTrainWorker"], capture_output=True, text=True)
+                for pid in found.stdout.split()[:1]:
+                    os.kill(int(pid), 9)
+                    killed = True
+            time.sleep(0.5)
+        assert process.wait(timeout=60) == 0 and killed
+    losses = {one["step"]: one["loss"] for one in events(out)}
+    assert sorted(losses) == list(range(1, 9))
+    alone = {one["step"]: one["loss"] for one in events(tmp_path / "alone")}
+    assert losses == pytest.approx(alone, rel=1e-4)
+    assert events(out, "resume")

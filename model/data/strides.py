@@ -97,12 +97,14 @@ def compose(flow: np.ndarray, valid: np.ndarray, picks: np.ndarray) -> tuple[np.
     out = np.zeros((len(picks), height, width, 2), dtype=np.float32)
     out_valid = np.zeros((len(picks), height, width), dtype=bool)
     for place, (start, stop) in enumerate(pairwise(picks)):
-        total, good = np.where(valid[start][..., None], flow[start], np.float32(0)), valid[start].copy()
+        total, good = out[place], out_valid[place]
+        total[...], good[...] = flow[start], valid[start]
+        np.copyto(total, 0, where=~good[..., None])
         for frame in range(start + 1, stop):
             step, known = sampled(flow[frame], valid[frame], columns + total[..., 0], rows + total[..., 1])
+            total += step
             good &= known
-            total = total + step
-        out[place], out_valid[place] = np.where(good[..., None], total, np.float32(0)), good
+        np.copyto(total, 0, where=~good[..., None])
     return out, out_valid
 
 
@@ -122,10 +124,9 @@ def sampled(flow: np.ndarray, valid: np.ndarray, x: np.ndarray, y: np.ndarray) -
     height, width = valid.shape
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     field = np.empty((3, height, width), dtype=np.float32)
-    np.logical_not(valid, out=field[2], casting="unsafe")
-    for axis in range(2):
-        field[axis] = flow[..., axis]
-        field[axis][~valid] = 0  # not by a product: it may be NaN
+    unknown = ~valid
+    field[:2], field[2] = np.moveaxis(flow, -1, 0), unknown
+    np.copyto(field[:2], 0, where=unknown)  # not by a product: it may be NaN
     # grid_sample counts from -1 to 1; a side of one pixel has no length.
     at = np.empty((height, width, 2), dtype=np.float32)
     at[..., 0], at[..., 1] = x * (2 / max(1, width - 1)) - 1, y * (2 / max(1, height - 1)) - 1

@@ -149,7 +149,7 @@ def leaky(tmp_path_factory):
 
 
 def test_training_reads_no_validation_no_frozen_scene_and_no_bench_clip(leaky, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="openuni.model.data.clips")
     build, listed = leaky
     made = plan(build, bench_lists=(listed,))
     assert {key for batch in keys(made, 20) for key in batch} == {"clip000", "clip001"}

@@ -38,6 +38,6 @@ def training_flops(config: Mapping[str, Any], tokens: Sequence[int], *, prompt_t
     return 3 * forward_flops(config, tokens, prompt_tokens=prompt_tokens)
 
 
-def tokens_of(config: Mapping[str, Any], latent: tuple[int, int, int]) -> int:
+def tokens_of(config: Mapping[str, Any], latent: Sequence[int]) -> int:
     """Tokens of one stream, of a latent's frames, height and width."""
     return prod(length // step for length, step in zip(latent, config["patch_size"], strict=True))

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from openuni.errors import BadInput
-from openuni.model import train_state
+from openuni.model import train_state, watch
 from openuni.model.data.clips import read_clips
 from openuni.model.data.config import LoaderConfig, size_table
 from openuni.model.network import PREDICTIONS, UnityVideo, network_config
@@ -84,7 +84,7 @@ class Prepared:
         latent = ((model.num_frames - 1) // t + 1, model.height // h, model.width // w)
         count = sum(parameter.numel() for parameter in network.parameters())
         flops = step_flops(run, network, model.text_options.get("max_words", 512), latent)
-        clips = len(read_clips(loader_of(run, len(run.train.stages) - 1)))
+        clips = len(read_clips(loader_of(run, len(run.train.parts) - 1)))
         yield f"preset {self.preset_name}: {self.why}"
         yield f"starts from {self.init or 'nothing (random weights)'}"
         yield f"data: {', '.join(self.settings.data)}: {clips:,} clips for training"
@@ -93,7 +93,7 @@ class Prepared:
             f"{run.train.steps:,} steps of {run.train.batch_size} clips, {model.num_frames} x {model.height} x "
             f"{model.width}, {1 + run.train.num_maps} streams: {flops / 1e12:,.3g} TFLOP a step"
         )
-        for stage, end in zip(run.train.stages, run.train.stage_ends(), strict=True):
+        for stage, end in zip(run.train.parts, run.train.stage_ends(), strict=True):
             yield f"stage {stage.name} to step {end:,}: {', '.join(stage.modalities or ('all modalities',))}"
         hours = flops * run.train.steps / (0.35 * 989e12) / 3600
         yield f"about {hours:,.3g} H100 hours at 35 % of its dense bfloat16 peak (989 TFLOP/s)"
@@ -283,17 +283,30 @@ def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, tuple | list) else [value]
 
 
+PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
+"""Dense bfloat16 peak, FLOP/s, of NVIDIA's data sheets, by a part of the device's name."""
+
+
+def peak_flops(name: str) -> float:
+    """The peak of a GPU; infinite where it is not known, so that the share is 0."""
+    return next((peak for part, peak in PEAKS.items() if part in name), float("inf"))
+
+
 class _Log:
     """Events to events.jsonl and, now and then, a line for people."""
 
     def __init__(self, config: TrainConfig, folder: RunFolder | None, echo: Echo) -> None:
         self.config, self.folder, self.echo = config, folder, echo
         self.started, self.first = time.monotonic(), 0
+        self.sinks = watch.Sinks(config, folder.folder if folder is not None else None, echo)
 
     def __call__(self, event: str, **fields: Any) -> None:
         if self.folder is None:
             return
         self.folder.event(event, **fields)
+        self.sinks.write(event, fields)
+        if event in ("validation", "picture") or (event == "export"):
+            watch.write_page(self.folder.folder)
         step = fields.get("step", 0)
         if event == "train":
             self.first = self.first or step
@@ -304,7 +317,7 @@ class _Log:
             self.echo(
                 f"step {step}: held-out loss " + ", ".join(f"{name} {value:.4f}" for name, value in parts.items())
             )
-        elif event in ("stage", "checkpoint", "export", "resume", "validation"):
+        elif event in ("picture", "stage", "checkpoint", "export", "resume", "validation"):
             said = ", ".join(f"{name} {value}" for name, value in fields.items() if name != "step" and value)
             self.echo(f"step {step}: {event} {said}")
 
@@ -312,9 +325,13 @@ class _Log:
         parts = {name: value for name, value in fields["parts"].items() if "/" not in name}
         each = (time.monotonic() - self.started) / max(1, step - self.first + 1)
         left = each * (self.config.last - step)
+        speed = f"{fields['tokens'] / fields['seconds']:,.0f} tokens/s"
+        if torch.cuda.is_available():
+            share = fields["flops"] / fields["seconds"] / peak_flops(torch.cuda.get_device_name())
+            speed += f", MFU {100 * share:.1f} %" if share else ""
         memory = f", {torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if torch.cuda.is_available() else ""
         told = ", ".join(f"{name} {value:.4f}" for name, value in parts.items())
         return (
             f"step {step}/{self.config.last} loss {fields['loss']:.4f} ({told}) rate {fields['rate']:.2e} "
-            f"{fields['seconds']:.2f} s{memory}, {left / 60:.1f} min left"
+            f"{fields['seconds']:.2f} s, {speed}{memory}, {left / 60:.1f} min left"
         )

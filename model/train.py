@@ -21,21 +21,24 @@ import torch.distributed as dist
 from torch import Tensor
 
 from openuni.errors import BadInput, RunFailed
-from openuni.model import checkpoint, train_state
+from openuni.model import checkpoint, train_state, watch
 from openuni.model.codec.frames import frames_to_tensor
 from openuni.model.config import ModelConfig
+from openuni.model.data.clips import Clips, read_clips
 from openuni.model.data.config import LoaderConfig
 from openuni.model.data.loader import Loader
-from openuni.model.data.sample import TrainingSample
+from openuni.model.data.plan import Plan
+from openuni.model.data.sample import SampleMaker, TrainingSample
 from openuni.model.draws import Draws
 from openuni.model.export import export
 from openuni.model.flops import tokens_of, training_flops
 from openuni.model.network import UnityVideo, network_config
 from openuni.model.optim import Average, adamw, set_rate
 from openuni.model.parallel import parallelise
-from openuni.model.pipeline import Found
+from openuni.model.pipeline import Found, UnityVideoPipeline
 from openuni.model.prompts import modality_prompt
 from openuni.model.rendering import Renderings
+from openuni.model.sampler import SamplerConfig
 from openuni.model.tasks import Batch, Draw, TaskConfig, draw, losses, make_batch
 from openuni.model.train_config import TrainConfig
 from openuni.table import CODECS, TEXT_ENCODERS, load
@@ -43,6 +46,7 @@ from openuni.table import CODECS, TEXT_ENCODERS, load
 logger = logging.getLogger(__name__)
 
 VALIDATION_CLIPS = 32  # ours: enough for two digits of the loss, few enough to be done often
+PICTURE_STEPS = 4  # ours: of the clip that is drawn at each validation; a panel, not a measurement
 VALIDATION_SALT = 1  # added to the seed: validation's draws are its own
 TIME_BINS = 4  # of the loss by time: quarters of 0 to 1
 Say = Callable[..., None]
@@ -93,6 +97,8 @@ class Trainer:
         self.network = parallelise(network.train(), run.train)
         self.optimiser = adamw(self.network, run.train)
         self.average = Average(self.network, run.train.ema)
+        self.tasks = run.model.tasks
+        """Rates of the stage that is trained."""
         self.step = 0
         """Steps done."""
 
@@ -140,7 +146,10 @@ class Trainer:
     def _loader(self, stage: int, split: str = "train") -> Loader:
         config = loader_of(self.run, stage)
         seed = self.run.train.seed + (VALIDATION_SALT if split == "validation" else 0)
-        choose = partial(chosen, tasks=self.run.model.tasks, seed=seed, num_maps=self.run.train.num_maps)
+        self.tasks = self.run.model.tasks
+        if split == "train" and (weights := self.run.train.parts[stage].tasks) is not None:
+            self.tasks = replace(self.tasks, tasks=weights)
+        choose = partial(chosen, tasks=self.tasks, seed=seed, num_maps=self.run.train.num_maps)
         return Loader(config, split=split, rank=self.place.rank, world=self.place.world, choose=choose)
 
     def _step(self, samples: list[TrainingSample]) -> tuple[float, dict[str, Any]]:
@@ -149,17 +158,20 @@ class Trainer:
         rate = set_rate(self.optimiser, config, self.step)
         self.optimiser.zero_grad()
         parts: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        total, tokens = torch.zeros((), device=self.place.device), 0
+        total, tokens, flops = torch.zeros((), device=self.place.device), 0, 0
         size = config.micro_batch or len(samples)
         for start in range(0, len(samples), size):
             piece = samples[start : start + size]
-            drawn, batch = self.batch(piece)
+            drawn, batch = self.batch(piece, self.tasks)
             per_stream = losses(self.network(batch.streams), batch)
             part = per_stream.sum(dim=0).sum() / len(samples)
             part.backward()
             total += part.detach()
             _count(parts, drawn, per_stream.detach().cpu())
-            tokens += sum(stream.latent[0, 0].numel() for stream in batch.streams) * len(piece)
+            counts = [tokens_of(self.network.arguments, tuple(stream.latent.shape[2:])) for stream in batch.streams]
+            tokens += sum(counts) * len(piece)
+            prompt = batch.streams[0].text.shape[1]
+            flops += training_flops(self.network.arguments, counts, prompt_tokens=prompt) * len(piece)
         if self.place.world > 1:
             dist.all_reduce(total, op=dist.ReduceOp.SUM)
             total /= self.place.world
@@ -171,20 +183,21 @@ class Trainer:
         self.optimiser.step()
         self.average.update(self.network.named_parameters())
         means = {name: summed / count for name, (summed, count) in sorted(parts.items())}
-        return loss, {"rate": rate, "gradient_norm": float(norm), "latent_pixels": tokens, "parts": means}
+        return loss, {"rate": rate, "gradient_norm": float(norm), "tokens": tokens, "flops": flops, "parts": means}
 
-    def batch(self, samples: Sequence[TrainingSample], *, salt: int = 0) -> tuple[list[Draw], Batch]:
+    def batch(self, samples: Sequence[TrainingSample], tasks: TaskConfig, *, salt: int = 0) -> tuple[list[Draw], Batch]:
         """Latents, prompts and noise of some samples.
 
         Args:
             samples: of one size.
+            tasks: rates of this stage.
             salt: added to the seed of draws; validation uses its own.
         """
-        config, model, device = self.run.train, self.run.model, self.place.device
+        config, device = self.run.train, self.place.device
         draws = [Draws(config.seed + salt, one.step, one.index) for one in samples]
         steps = [Draws(config.seed + salt, one.step, -1) for one in samples]
         drawn = [
-            draw(model.tasks, mine, one.available, num_maps=config.num_maps, step_draws=step)
+            draw(tasks, mine, one.available, num_maps=config.num_maps, step_draws=step)
             for one, mine, step in zip(samples, draws, steps, strict=True)
         ]
         rgb = torch.cat([self._encode(one.rgb) for one in samples])
@@ -262,17 +275,20 @@ class Trainer:
     @torch.no_grad()
     def _validate(self) -> None:
         """Loss of the EMA model by task and modality on held-out clips, with the same draws each time."""
+        kept = self.tasks
         try:
-            loader = self._loader(len(self.run.train.stages) - 1, "validation")
+            loader = self._loader(len(self.run.train.parts) - 1, "validation")
         except BadInput as error:
+            self.tasks = kept
             self.say("validation", step=self.step, skipped=str(error))
             return
         network = self.averaged()
         torch.nn.Module.to(network, self.place.device)
+        self.tasks = kept
         parts: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         batches = max(1, VALIDATION_CLIPS // self.run.train.batch_size)
         for samples in _first(loader.batches(0, batches), batches):
-            drawn, batch = self.batch(samples, salt=VALIDATION_SALT)
+            drawn, batch = self.batch(samples, self.run.model.tasks, salt=VALIDATION_SALT)
             _count(parts, drawn, losses(network(batch.streams), batch).cpu())
         if self.place.world > 1:
             gathered: list[Any] = [None] * self.place.world
@@ -283,6 +299,28 @@ class Trainer:
                     parts[name][0] += summed
                     parts[name][1] += count
         self.say("validation", step=self.step, parts={name: a / b for name, (a, b) in sorted(parts.items())})
+        if self.place.rank == 0 and self.run.train.num_maps:
+            self._picture(network)
+
+    def _picture(self, network: UnityVideo) -> None:
+        """Maps of the first held-out clip, estimated with the same seed each time: how they appear (paper, Fig. 7)."""
+        maker = SampleMaker(Plan(loader_of(self.run, len(self.run.train.parts) - 1), self._held_out()), train=False)
+        sample = maker.make(0, 0)
+        names = [name for name in self.modalities if name in sample.maps]
+        pipeline = UnityVideoPipeline(
+            network.eval(), self.run.model, device=self.place.device, _codec=self.codec, _text=self.text
+        )
+        few = SamplerConfig(solver="euler", steps=PICTURE_STEPS)
+        out = pipeline("est", sample.caption, modalities=names, rgb=sample.rgb, sampler=few, seed=self.run.train.seed)
+        videos = {"rgb": sample.rgb} | {
+            name: (self.renderings.to_frames(name, sample.maps[name]).frames, out.maps[name].frames) for name in names
+        }
+        errors = watch.errors(self.renderings, sample.maps, {name: out.maps[name].map for name in names})
+        path = watch.draw(self.run.out, self.step, videos)
+        self.say("picture", step=self.step, path=str(path.relative_to(self.run.out)), clip=sample.key, errors=errors)
+
+    def _held_out(self) -> Clips:
+        return read_clips(loader_of(self.run, len(self.run.train.parts) - 1), "validation")
 
 
 def chosen(
@@ -295,10 +333,18 @@ def chosen(
 
 def loader_of(run: Run, stage: int) -> LoaderConfig:
     """The loader's settings in a stage of the curriculum."""
-    part, config = run.train.stages[stage], run.train
+    part, config = run.train.parts[stage], run.train
+    names = part.modalities or run.loader.modalities
+    if part.modalities and run.loader.modalities:
+        names = tuple(name for name in part.modalities if name in run.loader.modalities)
+        if not names:
+            raise BadInput(
+                f"Stage {part.name} trains {', '.join(part.modalities)}, but loader.modalities has only "
+                f"{', '.join(run.loader.modalities)}. Set curriculum=false."
+            )
     return replace(
         run.loader,
-        modalities=part.modalities or run.loader.modalities,
+        modalities=names,
         groups=part.groups or run.loader.groups,
         batch_size=config.batch_size,
         num_maps=config.num_maps,

@@ -22,6 +22,8 @@ class StageOfTraining:
     """Trained in this stage; None: all."""
     groups: tuple[str, ...] | None = None
     """Source groups read in this stage; None: all."""
+    tasks: Mapping[str, float] | None = None
+    """Weights of tasks in this stage; None: the run's."""
 
 
 PAPER_STAGES = (
@@ -29,6 +31,12 @@ PAPER_STAGES = (
     StageOfTraining(name="all", share=40 / 56),
 )
 """UnityVideo, section 3.3: pixel-aligned modalities on single-person data for 16K steps, then all for 40K."""
+
+TASK_STAGES = tuple(
+    StageOfTraining(name=task, share=share, tasks={task: 1.0})
+    for task, share in (("cond", 0.2), ("est", 0.3), ("joint", 0.5))
+)
+"""One task after the other instead of all at once: the rival of the paper's per-sample draw. Shares are ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +93,14 @@ class TrainConfig:
     """Steps between lines of the log; events.jsonl has every step."""
     stages: tuple[StageOfTraining, ...] = (StageOfTraining(name="all", share=1.0),)
     """The curriculum."""
+    curriculum: bool = True
+    """Whether it is followed; else all modalities of all clips from the first step."""
+    staged_tasks: bool = False
+    """One task after the other, in place of the curriculum."""
+    tensorboard: bool = True
+    """Also write for TensorBoard, if it is installed."""
+    wandb: str = ""
+    """Also send to this project of Weights & Biases; empty: nothing leaves the machine."""
 
     def __post_init__(self) -> None:
         """Check values.
@@ -117,17 +133,24 @@ class TrainConfig:
         """The step at which this run ends."""
         return self.stop_after or self.steps
 
+    @property
+    def parts(self) -> tuple[StageOfTraining, ...]:
+        """The stages that are followed."""
+        if self.staged_tasks:
+            return TASK_STAGES
+        return self.stages if self.curriculum else (StageOfTraining(name="all", share=1.0),)
+
     def stage_at(self, step: int) -> tuple[int, StageOfTraining]:
         """Number of the stage that a step (from 0) belongs to, and the stage."""
         for number, end in enumerate(self.stage_ends()):
             if step < end:
-                return number, self.stages[number]
-        return len(self.stages) - 1, self.stages[-1]
+                return number, self.parts[number]
+        return len(self.parts) - 1, self.parts[-1]
 
     def stage_ends(self) -> list[int]:
         """The step at which each stage ends, exclusive."""
         done, ends = 0.0, []
-        for stage in self.stages:
+        for stage in self.parts:
             done += stage.share
             ends.append(round(done * self.steps))
         return ends

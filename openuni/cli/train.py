@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from openuni.errors import BadInput
+from openuni.errors import BadInput, UnknownName
 
 DATA, OUT = Path("data"), Path("ckpt")
 
@@ -24,6 +24,9 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="steps=20, tasks.shift=3, loader.max_upscale=2; may be repeated.")
     ] = None,
+    ablation: Annotated[
+        str | None, typer.Option(help="One of the paper's: rgb_only, only_flow, no_switcher, ...")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the newest checkpoint in --out.")] = False,
     config: Annotated[Path | None, typer.Option(help="run.json of another run: the same settings again.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
@@ -32,8 +35,12 @@ def train(
     ray_workers: Annotated[int, typer.Option(help="Ranks on the Ray cluster.", min=1)] = 1,
 ) -> None:
     """Train one network on RGB and all modalities. torchrun starts it on several GPUs, --ray on a cluster."""
+    from openuni.model.ablations import ABLATIONS
     from openuni.model.launch import Settings, launch, prepared
 
+    if ablation is not None and ablation not in ABLATIONS:
+        raise UnknownName("ablation", ablation, ABLATIONS)
+    changes = (*ABLATIONS.get(ablation or "", ()), *(set_ or ()))
     if config is not None:
         settings = Settings.from_run(config, out=out, resume=resume, device=device)
     else:
@@ -42,7 +49,7 @@ def train(
             preset=preset or "",
             init=init or "",
             out=str(out),
-            changes=tuple(set_ or ()),
+            changes=changes,
             resume=resume,
             device=device,
         )

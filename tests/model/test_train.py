@@ -1,5 +1,6 @@
 """Training: bitwise resume, ranks that agree, what is drawn and logged, and what stops a run."""
 
+import importlib.util
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from openuni.cli import app
 from openuni.errors import BadInput, OpenUniError, RunFailed, UnknownName
 from openuni.model import train_state
+from openuni.model.ablations import ABLATIONS
 from openuni.model.launch import Settings, prepared, train_here
 from openuni.model.optim import Average, adamw, set_rate
 from openuni.model.pipeline import UnityVideoPipeline, find
@@ -364,3 +366,42 @@ def test_ray_train_goes_on_by_itself_after_a_worker_is_killed(build, tmp_path):
     alone = {one["step"]: one["loss"] for one in events(tmp_path / "alone")}
     assert losses == pytest.approx(alone, rel=1e-4)
     assert events(out, "resume")
+
+
+def test_validation_draws_the_same_clip_each_time_and_writes_a_page(build, tmp_path):
+    run(build, tmp_path / "run", "steps=4", "validate_every=2")
+    out = tmp_path / "run"
+    assert sorted(path.name for path in (out / "samples").iterdir()) == ["2.png", "4.png"]
+    pictures = events(out, "picture")
+    assert len({one["clip"] for one in pictures}) == 1
+    assert all("flow.epe" in one["errors"] for one in pictures)
+    page = (out / "report.html").read_text()
+    assert "held out: " in page and "samples/4.png" in page and "loss of each step" in page
+    assert any((out / "tensorboard").iterdir())
+
+
+def test_staged_tasks_train_one_task_after_the_other(build, tmp_path):
+    run(build, tmp_path / "run", "steps=10", "staged_tasks=true")
+    tasks = [{name for name in one["parts"] if "/" not in name} for one in events(tmp_path / "run")]
+    assert tasks == [{"cond"}] * 2 + [{"est"}] * 3 + [{"joint"}] * 5
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_is_a_run_that_could_begin(build, tmp_path, name):
+    ready = prepared(settings(build, tmp_path / "run", *ABLATIONS[name]))
+    assert ready.run.train.stage_ends()[-1] == ready.run.train.steps
+
+
+def test_a_stage_without_a_modality_left_is_named(build, tmp_path):
+    ready = prepared(
+        Settings(data=(build,), preset="wan_1_3b", out=str(tmp_path), changes=("loader.modalities=('skeleton',)",))
+    )
+    with pytest.raises(BadInput, match="Stage aligned trains depth, flow, densepose, but .* Set curriculum=false"):
+        loader_of(ready.run, 0)
+
+
+def test_wandb_that_is_not_installed_is_named(build, tmp_path):
+    if importlib.util.find_spec("wandb") is not None:
+        pytest.skip("wandb is installed")
+    with pytest.raises(BadInput, match="wandb=mine, but wandb is not installed: pip install wandb"):
+        run(build, tmp_path / "run", "steps=1", "wandb=mine")

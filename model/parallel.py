@@ -1,8 +1,11 @@
 """Parallel: checkpointed activations, compiled blocks, and weights shared out to all ranks by FSDP2. In this order."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 
+from openuni.errors import BadInput
 from openuni.model.network import UnityVideo
 from openuni.model.train_config import TrainConfig
 
@@ -14,6 +17,7 @@ def parallelise(network: UnityVideo, config: TrainConfig) -> UnityVideo:
     does; the modulation that reaches a block is float32. Weights stay float32: FSDP casts what it gathers.
 
     Raises:
+        BadInput: the ranks cannot be split into `replicas`.
         ValueError: bfloat16 without a process group, which FSDP needs.
     """
     half = config.dtype == "bfloat16"
@@ -30,8 +34,21 @@ def parallelise(network: UnityVideo, config: TrainConfig) -> UnityVideo:
         policy = MixedPrecisionPolicy(
             param_dtype=torch.bfloat16 if half else None, reduce_dtype=torch.float32, cast_forward_inputs=False
         )
+        mesh = _mesh(network, config.replicas)
         for block in network.blocks:
-            fully_shard(block, mp_policy=policy)
-        fully_shard(network)
+            fully_shard(block, mesh=mesh, mp_policy=policy)
+        fully_shard(network, mesh=mesh)
         network.block_dtype = torch.bfloat16 if half else None
     return network
+
+
+def _mesh(network: UnityVideo, replicas: int) -> Any:
+    """All ranks in one row, or a row for each replica."""
+    from torch.distributed.device_mesh import init_device_mesh
+
+    world, kind = dist.get_world_size(), next(network.parameters()).device.type
+    if world % replicas:
+        raise BadInput(f"{world} ranks cannot be split into replicas={replicas}. Set it to a divisor of {world}.")
+    if replicas == 1:
+        return init_device_mesh(kind, (world,), mesh_dim_names=("shard",))
+    return init_device_mesh(kind, (replicas, world // replicas), mesh_dim_names=("replicate", "shard"))

@@ -77,6 +77,9 @@ class TrainConfig:
     """Compile each block."""
     checkpoint_activations: bool = False
     """Compute activations again in backward: less memory, a third more time."""
+    replicas: int = 1
+    """Copies of the weights, each shared out to world / replicas ranks (HSDP): as many as there are nodes, where the
+    network between them is slow."""
     workers: int = 2
     """Processes that read, on each rank."""
     flip: float = 0.5
@@ -109,6 +112,7 @@ class TrainConfig:
             BadInput: a value out of range, an unknown word, stages that do not make a whole.
         """
         for name, low in (
+            ("replicas", 1),
             ("steps", 1),
             ("batch_size", 1),
             ("num_maps", 0),

@@ -61,7 +61,7 @@ def draw(out: Path, step: int, videos: Mapping[str, Any]) -> Path:
     columns = []
     for name, video in videos.items():
         pair = (video, np.full_like(video, 24)) if name == "rgb" else video
-        tiles = [strip(name if name == "rgb" else f"{name}: given, estimated", TILE_PX)]
+        tiles = [strip(name, TILE_PX)]
         for frames in pair:
             frame = frames[len(frames) // 2]
             high = max(2, round(TILE_PX * frame.shape[0] / frame.shape[1]))
@@ -141,7 +141,8 @@ def write_page(out: Path) -> Path:
     title = html.escape(f"openuni train: {out.name}")
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
-        f"<section>{drawn}</section><h2>The same clip and seed at each validation</h2>{pictures or '<p>None yet.</p>'}"
+        f"<section>{drawn}</section><h2>The same clip and seed at each validation</h2>"
+        f"<p>Above its own maps, below the estimates.</p>{pictures or '<p>None yet.</p>'}"
     )
     write_bytes(out / PAGE, page.encode(), durable=False)
     return out / PAGE
@@ -149,7 +150,8 @@ def write_page(out: Path) -> Path:
 
 STYLE = (
     "body{font:14px system-ui;margin:2em;max-width:1400px;background:#fff;color:#222}"
-    "section{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0 0 1em}svg{background:#f6f6f6}"
+    "section{display:flex;flex-wrap:wrap;gap:1em}section figure{width:330px;font-size:12px}figure{margin:0 0 1em}"
+    "svg{background:#f6f6f6}"
     "polyline{fill:none;stroke:#1565c0;stroke-width:1.5}img{image-rendering:pixelated;max-width:100%}"
 )
 

@@ -1,6 +1,6 @@
 """Claim: a training step of the two-stream network takes at most 1.05 times stock Wan's on the same tokens.
 
-    OMP_NUM_THREADS=1 python perf/step_time.py [--shape tiny|wan_1_3b] [--device cuda] [--steps 20]
+    OMP_NUM_THREADS=1 python perf/step_time.py [--shape tiny|wan_1_3b|wan_1_3b_480p] [--device cuda] [--steps 20]
 
 Stock Wan sees one clip of twice the width, so that both have the same tokens; forward and backward, in turns. Two
 streams encode two prompts and modulate twice, that is what more there is. `wan_1_3b` is 256 x 256 x 33 in bfloat16
@@ -16,10 +16,16 @@ from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from record import record
 
 from openuni.model.flops import tokens_of, training_flops
+from openuni.model.launch import peak_flops
 from openuni.model.network import Stream, UnityVideo
 from openuni.model.presets import tiny_cpu, wan_1_3b
 
-SHAPES = {"tiny": (tiny_cpu, (5, 16, 16), 64, 4), "wan_1_3b": (wan_1_3b, (9, 32, 32), 512, 1)}
+SHAPES = {
+    "tiny": (tiny_cpu, (5, 16, 16), 64, 4),
+    "wan_1_3b": (wan_1_3b, (9, 32, 32), 512, 8),
+    "wan_1_3b_480p": (wan_1_3b, (21, 60, 104), 512, 1),
+}
+"""Preset, latent frames x height x width, prompt tokens, clips."""
 GOAL = 1.05
 
 
@@ -83,6 +89,9 @@ def main() -> None:
         goal=GOAL,
         tflop_per_step=flops / 1e12,
         tflop_per_s=flops / 1e12 / medians["two_streams"],
+        mfu=flops / medians["two_streams"] / peak_flops(torch.cuda.get_device_name(device))
+        if device.type == "cuda"
+        else None,
     )
 
 

@@ -164,7 +164,7 @@ def _sizes(preset: Preset) -> tuple[tuple[int, int], ...]:
     return size_table(preset.model.height, preset.model.width, grid=_grid(preset))
 
 
-def launch(settings: Settings, *, ray: str = "off", workers: int = 1, echo: Echo = print) -> None:
+def launch(settings: Settings, *, ray: str = "off", workers: tuple[int, int] = (1, 1), echo: Echo = print) -> None:
     """Train, here or on a Ray cluster.
 
     Raises:

@@ -22,13 +22,14 @@ FAILED = ".failed.json"
 MAX_FAILURES = 5  # ours: each costs at most save_every steps; more in one run point to something else
 
 
-def train_on_ray(settings: Settings, *, address: str, workers: int, echo: Echo) -> None:
+def train_on_ray(settings: Settings, *, address: str, workers: tuple[int, int], echo: Echo) -> None:
     """Train on a cluster's workers, each one rank.
 
     Args:
         settings: what is trained; `out` and `data` on a file system that all workers share.
         address: of the cluster; "auto": RAY_ADDRESS, else Ray on this machine.
-        workers: ranks; each takes one GPU where the cluster has any.
+        workers: least and most ranks; each takes one GPU where the cluster has any. Where they differ Ray starts with
+            what there is, and after a failure, or when nodes come, with what there is then.
         echo: told what happens.
 
     Raises:
@@ -42,8 +43,10 @@ def train_on_ray(settings: Settings, *, address: str, workers: int, echo: Echo) 
     )
     ready = prepared(settings)
     read_clips(loader_of(ready.run, 0))
-    if ready.run.train.batch_size % workers:
-        raise BadInput(f"batch_size={ready.run.train.batch_size} cannot be split evenly over {workers} workers.")
+    least, most = workers
+    for count in sorted({least, most}):
+        if ready.run.train.batch_size % count:
+            raise BadInput(f"batch_size={ready.run.train.batch_size} cannot be split evenly over {count} workers.")
     newest = train_state.newest(ready.run.out)
     if newest is not None and not settings.resume:
         raise BadInput(
@@ -58,13 +61,14 @@ def train_on_ray(settings: Settings, *, address: str, workers: int, echo: Echo) 
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
 
-        gpus = ray.cluster_resources().get("GPU", 0) >= workers
-        echo(f"{workers} workers on Ray, {'one GPU each' if gpus else 'CPU'}")
+        ranks: Any = most if least == most else workers  # Ray's annotation lacks the pair that it documents
+        gpus = ray.cluster_resources().get("GPU", 0) >= least
+        echo(f"{least if least == most else f'{least} to {most}'} workers on Ray, {'one GPU each' if gpus else 'CPU'}")
         trainer = TorchTrainer(
             _work,
             train_loop_config={"settings": settings},
             torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
-            scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus, resources_per_worker={"CPU": 1}),
+            scaling_config=ScalingConfig(num_workers=ranks, use_gpu=gpus, resources_per_worker={"CPU": 1}),
             run_config=RunConfig(
                 name=ready.run.out.name,
                 storage_path=str(ready.run.out / "ray"),

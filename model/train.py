@@ -97,17 +97,25 @@ class Trainer:
         self.network = parallelise(network.train(), run.train)
         self.optimiser = adamw(self.network, run.train)
         self.average = Average(self.network, run.train.ema)
+        self.saver = train_state.Saver(run.out, keep=run.train.keep)
         self.tasks = run.model.tasks
         """Rates of the stage that is trained."""
         self.step = 0
         """Steps done."""
 
     def train(self) -> float:
-        """Train to the end of the run, and return the last step's loss.
+        """Train to the end of the run, and return the last step's loss. What is being saved is finished in any case.
 
         Raises:
             RunFailed: the loss is not finite, or the disk is full. The checkpoint before is whole.
         """
+        try:
+            return self._stages()
+        finally:
+            self._finish_saving()
+
+    def _stages(self) -> float:
+        """Stage by stage, step by step."""
         config = self.run.train
         loss = math.nan
         while self.step < config.last:
@@ -249,10 +257,13 @@ class Trainer:
             "train": self.run.train.to_json(),
             "network": self.network_arguments,
         }
-        path = train_state.save(
-            self.run.out, self.step, self.network, self.optimiser, self.average, about, keep=self.run.train.keep
-        )
-        self.say("checkpoint", step=self.step, path=str(path.relative_to(self.run.out)))
+        self._finish_saving()
+        self.saver.save(self.step, self.network, self.optimiser, self.average, about)
+
+    def _finish_saving(self) -> None:
+        path = self.saver.finish()
+        if path is not None:
+            self.say("checkpoint", step=int(path.name), path=str(path.relative_to(self.run.out)))
 
     def averaged(self) -> UnityVideo:
         """The EMA model, whole, on the CPU."""

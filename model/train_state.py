@@ -1,7 +1,9 @@
 """Training state on disk: torch.distributed.checkpoint for tensors, JSON for the rest, whole or not at all."""
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,48 +27,92 @@ def newest(out: Path) -> Path | None:
     return max(found, key=lambda path: int(path.name), default=None)
 
 
-def save(
-    out: Path,
-    step: int,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: Average,
-    about: dict[str, Any],
-    *,
-    keep: int,
-) -> Path:
-    """Write the state after a step; every rank calls it.
+class Saver:
+    """Writes checkpoints beside training: a copy is taken at once, a thread writes it.
 
-    It is written beside its final name and renamed, so that a failure leaves the checkpoint before whole.
-
-    Raises:
-        RunFailed: the disk is full.
+    A checkpoint is written beside its final name and renamed when it is whole, at the next `save` or `finish`, so that
+    a failure leaves the one before.
     """
-    final = out / FOLDER / str(step)
-    part = out / FOLDER / f".{step}.part"
-    first = _rank() == 0
-    if first:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-    _wait()
-    try:
-        dcp.save(_state(network, optimiser, average), checkpoint_id=part, no_dist=not dist.is_initialized())
-        if first:
-            content = json.dumps({**about, "step": step, "ema_updates": average.updates}, indent=2).encode()
-            write_bytes(part / ABOUT, content)
-            shutil.rmtree(final, ignore_errors=True)
-            part.rename(final)
-            for old in sorted(int(path.name) for path in (out / FOLDER).glob("*") if path.name.isdigit())[:-keep]:
-                shutil.rmtree(out / FOLDER / str(old))
-    except (OSError, dcp.api.CheckpointException) as error:
-        shutil.rmtree(part, ignore_errors=True)
-        causes = list(error.failures.values()) if isinstance(error, dcp.api.CheckpointException) else [error]
-        first_cause = causes[0][0] if isinstance(causes[0], tuple) else causes[0]
-        if isinstance(first_cause, OSError) and is_full(first_cause):
-            raise disk_full(out) from error
-        raise
-    _wait()
-    return final
+
+    def __init__(self, out: Path, *, keep: int) -> None:
+        """Name the run folder; every rank makes one.
+
+        Args:
+            out: the run's folder.
+            keep: checkpoints that stay.
+        """
+        self.out, self.keep = out, keep
+        self._pending: tuple[Any, int, dict[str, Any]] | None = None
+        # The thread's own group: its messages must not meet those of training.
+        self._group: Any = dist.new_group(backend="gloo") if dist.is_initialized() else None
+
+    def save(
+        self,
+        step: int,
+        network: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        average: Average,
+        about: dict[str, Any],
+    ) -> None:
+        """Begin to write the state after a step; every rank calls it. The one before is finished first.
+
+        Raises:
+            RunFailed: the disk is full.
+        """
+        self.finish()
+        part = self._part(step)
+        if _rank() == 0:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+        _wait()
+        about = {**about, "step": step, "ema_updates": average.updates}
+        with self._told(part):
+            future = dcp.async_save(
+                _state(network, optimiser, average),
+                checkpoint_id=part,
+                process_group=self._group,
+                no_dist=not dist.is_initialized(),
+            )
+        self._pending = future, step, about
+
+    def finish(self) -> Path | None:
+        """Wait for what is being written, and give it its name; None if nothing is.
+
+        Raises:
+            RunFailed: the disk is full.
+        """
+        if self._pending is None:
+            return None
+        (future, step, about), self._pending = self._pending, None
+        part, final = self._part(step), self.out / FOLDER / str(step)
+        with self._told(part):
+            future.result()
+            if _rank() == 0:
+                write_bytes(part / ABOUT, json.dumps(about, indent=2).encode())
+                shutil.rmtree(final, ignore_errors=True)
+                part.rename(final)
+                for old in sorted(int(path.name) for path in final.parent.glob("*") if path.name.isdigit())[
+                    : -self.keep
+                ]:
+                    shutil.rmtree(final.parent / str(old))
+        _wait()
+        return final
+
+    def _part(self, step: int) -> Path:
+        return self.out / FOLDER / f".{step}.part"
+
+    @contextlib.contextmanager
+    def _told(self, part: Path) -> Iterator[None]:
+        """Turn a full disk into its message, and leave nothing half written."""
+        try:
+            yield
+        except (OSError, dcp.api.CheckpointException) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            causes = list(error.failures.values()) if isinstance(error, dcp.api.CheckpointException) else [error]
+            cause = causes[0][0] if isinstance(causes[0], tuple) else causes[0]
+            if isinstance(cause, OSError) and is_full(cause):
+                raise disk_full(self.out) from error
+            raise
 
 
 def restore(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, average: Average) -> dict[str, Any]:

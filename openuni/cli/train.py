@@ -32,7 +32,9 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and what it costs.")] = False,
     ray: Annotated[str, typer.Option(help="off; auto or an address: on a Ray cluster by Ray Train.")] = "off",
-    ray_workers: Annotated[int, typer.Option(help="Ranks on the Ray cluster.", min=1)] = 1,
+    ray_workers: Annotated[
+        str, typer.Option(help="Ranks on the Ray cluster: 4; or 2:8, as many as there are at a start.")
+    ] = "1",
 ) -> None:
     """Train one network on RGB and all modalities. torchrun starts it on several GPUs, --ray on a cluster."""
     from openuni.model.ablations import ABLATIONS
@@ -57,8 +59,16 @@ def train(
         for line in prepared(settings).costs():
             typer.echo(line)
         return
-    launch(settings, ray=ray, workers=ray_workers, echo=lambda text: typer.echo(text, err=True))
+    launch(settings, ray=ray, workers=_span(ray_workers), echo=lambda text: typer.echo(text, err=True))
     typer.echo(str(out))
+
+
+def _span(text: str) -> tuple[int, int]:
+    """Least and most workers. Raises BadInput for anything but N or N:M with 1 <= N <= M."""
+    low, colon, high = text.partition(":")
+    if not low.isdigit() or (colon and not high.isdigit()) or not 1 <= int(low) <= int(high or low):
+        raise BadInput(f"--ray-workers {text!r} is not understood; write 4, or 2:8 for 2 to 8.")
+    return int(low), int(high or low)
 
 
 def _builds() -> list[str]:

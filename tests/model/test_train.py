@@ -228,7 +228,7 @@ def test_full_disk_while_saving_keeps_the_checkpoint_before(build, tmp_path, mon
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(train_state.dcp, "save", full)
+    monkeypatch.setattr(train_state.dcp, "async_save", full)
     with pytest.raises(RunFailed, match="No space left"):
         run(build, tmp_path / "run", "steps=4", resume=True)
     monkeypatch.undo()
@@ -350,7 +350,7 @@ def test_ray_train_goes_on_by_itself_after_a_worker_is_killed(build, tmp_path):
     changes = [part for text in (*FAST, "steps=8", "save_every=2") for part in ("--set", text)]
     command = [sys.executable, "-m", "openuni.cli", "train", "--data", build, "--preset", "tiny_cpu", *changes]
     out = tmp_path / "ray"
-    with subprocess.Popen([*command, "--out", str(out), "--ray", "auto", "--ray-workers", "2"]) as process:
+    with subprocess.Popen([*command, "--out", str(out), "--ray", "auto", "--ray-workers", "1:2"]) as process:
         killed = False
         for _ in range(600):
             if process.poll() is not None:
@@ -425,3 +425,23 @@ def test_loss_on_rendered_clips_falls_below_a_fixed_value_in_200_steps(tmp_path,
     command("train", "--device", "cpu", *sets)
     losses = [one["loss"] for one in events(tmp_path / "ckpt")]
     assert len(losses) == 200 and sum(losses[-20:]) / 20 < 0.25
+
+
+def test_checkpoint_that_is_written_beside_training_is_of_its_own_step(build, tmp_path):
+    """Training goes on while a thread writes: the file must not have what the next steps made of the weights."""
+    run(build, tmp_path / "run", "steps=6", "save_every=2", "keep=9")
+    run(build, tmp_path / "short", "steps=6", "stop_after=2")
+    whole, short = (tmp_path / name / "checkpoints/2" for name in ("run", "short"))
+    states = []
+    for path in (whole, short):
+        network = find(tmp_path / "run").network
+        optimiser, average = adamw(network, TrainConfig()), Average(network, 0.9)
+        train_state.restore(path, network, optimiser, average)
+        states.append({**network.state_dict(), **{f"ema.{name}": one for name, one in average.weights.items()}})
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("text", ["0", "two", "3:2", "2:", ":4", "-1"])
+def test_wrong_numbers_of_ray_workers_are_named(build, text):
+    result = CliRunner().invoke(app, ["train", "--data", build, "--ray", "auto", "--ray-workers", text])
+    assert isinstance(result.exception, BadInput) and "write 4, or 2:8 for 2 to 8" in str(result.exception)

@@ -2,9 +2,11 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +259,10 @@ def _loop(
     trainer = Trainer(ready.run, network, place, log)
     if newest is not None:
         trainer.resume(newest)
-    trainer.train()
+    try:
+        trainer.train()
+    finally:
+        log.close()
 
 
 def _network(ready: Prepared) -> UnityVideo:
@@ -293,10 +298,19 @@ def peak_flops(name: str) -> float:
 
 
 class _Log:
-    """Events to events.jsonl and, now and then, a line for people."""
+    """Events to events.jsonl; for people a line now and then, and on a terminal a progress bar."""
 
     def __init__(self, config: TrainConfig, folder: RunFolder | None, echo: Echo) -> None:
         self.config, self.folder, self.echo = config, folder, echo
+        self._bar: Any = None
+        if folder is not None and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("training", total=config.last)
+            self.echo = partial(self._bar.console.print, markup=False, highlight=False)  # captions may hold brackets
         self.started, self.first = time.monotonic(), 0
         self.sinks = watch.Sinks(config, folder.folder if folder is not None else None, echo)
 
@@ -310,6 +324,8 @@ class _Log:
         step = fields.get("step", 0)
         if event == "train":
             self.first = self.first or step
+            if self._bar is not None:
+                self._bar.update(self._task, completed=step, description=f"loss {fields['loss']:.4f}")
             if step % self.config.log_every == 0 or step in (self.first, self.config.last):
                 self.echo(self._line(step, fields))
         elif event == "validation" and "parts" in fields:
@@ -320,6 +336,11 @@ class _Log:
         elif event in ("picture", "stage", "checkpoint", "export", "resume", "validation"):
             said = ", ".join(f"{name} {value}" for name, value in fields.items() if name != "step" and value)
             self.echo(f"step {step}: {event} {said}")
+
+    def close(self) -> None:
+        """Take the progress bar off the terminal."""
+        if self._bar is not None:
+            self._bar.stop()
 
     def _line(self, step: int, fields: Mapping[str, Any]) -> str:
         parts = {name: value for name, value in fields["parts"].items() if "/" not in name}

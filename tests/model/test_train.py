@@ -445,3 +445,15 @@ def test_checkpoint_that_is_written_beside_training_is_of_its_own_step(build, tm
 def test_wrong_numbers_of_ray_workers_are_named(build, text):
     result = CliRunner().invoke(app, ["train", "--data", build, "--ray", "auto", "--ray-workers", text])
     assert isinstance(result.exception, BadInput) and "write 4, or 2:8 for 2 to 8" in str(result.exception)
+
+
+def test_on_a_terminal_a_bar_shows_and_lines_go_above_it(build, tmp_path, monkeypatch, capsys):
+    from openuni.model.launch import _Log
+    from openuni.run import RunFolder
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with RunFolder(tmp_path, "train") as folder:
+        log = _Log(TrainConfig(steps=4, tensorboard=False, log_every=1), folder, lambda text: pytest.fail(text))
+        log("train", step=1, loss=0.5, parts={"est": 0.5}, rate=1e-3, seconds=0.1, tokens=10, flops=1)
+        log.close()
+    assert "step 1/4 loss 0.5000 (est 0.5000)" in capsys.readouterr().err.replace("\n", " ")

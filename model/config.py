@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from openuni.errors import BadInput, UnknownName
 from openuni.model.renderings.config import RenderingConfig
 from openuni.model.tasks import TaskConfig
-from openuni.table import CODECS, TEXT_ENCODERS
+from openuni.table import CODECS, TEXT_ENCODERS, load
 
 FILE = "openuni.json"
 FORMAT = 1
@@ -22,7 +24,7 @@ class ModelConfig:
     codec: str = "wan"
     """Name in CODECS."""
     codec_options: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of the codec; `model` is a folder or Hub id. A relative folder is relative to openuni.json."""
+    """Arguments of the codec; `model` is a folder or Hub id."""
     text: str = "umt5"
     """Name in TEXT_ENCODERS."""
     text_options: Mapping[str, Any] = field(default_factory=dict)
@@ -51,6 +53,21 @@ class ModelConfig:
         for kind, name, table in (("codec", self.codec, CODECS), ("text encoder", self.text, TEXT_ENCODERS)):
             if name not in table:
                 raise UnknownName(kind, name, table)
+
+    def load_codec(self, device: torch.device, **defaults: Any) -> Any:
+        """Load the video codec, on a device if it has weights.
+
+        Args:
+            device: where it runs.
+            defaults: arguments for a codec with weights that `codec_options` does not say.
+        """
+        placed = {"device": device, **defaults} if self.codec == "wan" else {}
+        return load("codec", CODECS, self.codec)(**{**placed, **self.codec_options})
+
+    def load_text(self, device: torch.device) -> Any:
+        """Load the text encoder, on a device if it has weights."""
+        placed = {"device": device} if self.text == "umt5" else {}
+        return load("text encoder", TEXT_ENCODERS, self.text)(**{**placed, **self.text_options})
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""

@@ -28,7 +28,6 @@ from openuni.table import MODEL_PRESETS, load
 Echo = Callable[[str], None]
 LARGE_GPU_BYTES = 40e9  # ours: the 1.3B with its optimiser is 23 GB, activations come on top
 BYTES_PER_WEIGHT = 16  # float32 weight, gradient and Adam's two moments; the moving average is 4 more
-SHORT_CAPTION = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,11 +207,10 @@ def _device(name: str) -> torch.device:
 def _train(ready: Prepared, device: torch.device, echo: Echo) -> None:
     run, settings = ready.run, ready.settings
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    alone = None
-    if run.train.dtype == "bfloat16" and not dist.is_initialized():
-        store = dist.HashStore()
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=0, world_size=1)
-        alone = store
+    alone = run.train.dtype == "bfloat16" and not dist.is_initialized()
+    if alone:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     newest = train_state.newest(run.out)
     if newest is not None and not settings.resume:
         raise BadInput(f"{run.out} holds a run at step {newest.name}. Go on with --resume, or choose another --out.")
@@ -229,7 +227,7 @@ def _train(ready: Prepared, device: torch.device, echo: Echo) -> None:
         else:
             _loop(ready, network, Place(rank, world, device), None, newest, echo)
     finally:
-        if alone is not None:
+        if alone:
             dist.destroy_process_group()
 
 
@@ -312,14 +310,14 @@ class _Log:
             self._task = self._bar.add_task("training", total=config.last)
             self.echo = partial(self._bar.console.print, markup=False, highlight=False)  # captions may hold brackets
         self.started, self.first = time.monotonic(), 0
-        self.sinks = watch.Sinks(config, folder.folder if folder is not None else None, echo)
+        self.sinks = watch.Sinks(config, folder.folder if folder is not None else None)
 
     def __call__(self, event: str, **fields: Any) -> None:
         if self.folder is None:
             return
         self.folder.event(event, **fields)
         self.sinks.write(event, fields)
-        if event in ("validation", "picture") or (event == "export"):
+        if event in ("validation", "picture", "export"):
             watch.write_page(self.folder.folder)
         step = fields.get("step", 0)
         if event == "train":
@@ -329,10 +327,7 @@ class _Log:
             if step % self.config.log_every == 0 or step in (self.first, self.config.last):
                 self.echo(self._line(step, fields))
         elif event == "validation" and "parts" in fields:
-            parts = {name: value for name, value in fields["parts"].items() if "/" not in name}
-            self.echo(
-                f"step {step}: held-out loss " + ", ".join(f"{name} {value:.4f}" for name, value in parts.items())
-            )
+            self.echo(f"step {step}: held-out loss {_by_task(fields['parts'])}")
         elif event in ("picture", "stage", "checkpoint", "export", "resume", "validation"):
             said = ", ".join(f"{name} {value}" for name, value in fields.items() if name != "step" and value)
             self.echo(f"step {step}: {event} {said}")
@@ -343,7 +338,6 @@ class _Log:
             self._bar.stop()
 
     def _line(self, step: int, fields: Mapping[str, Any]) -> str:
-        parts = {name: value for name, value in fields["parts"].items() if "/" not in name}
         each = (time.monotonic() - self.started) / max(1, step - self.first + 1)
         left = each * (self.config.last - step)
         speed = f"{fields['tokens'] / fields['seconds']:,.0f} tokens/s"
@@ -351,8 +345,13 @@ class _Log:
             share = fields["flops"] / fields["seconds"] / peak_flops(torch.cuda.get_device_name())
             speed += f", MFU {100 * share:.1f} %" if share else ""
         memory = f", {torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if torch.cuda.is_available() else ""
-        told = ", ".join(f"{name} {value:.4f}" for name, value in parts.items())
         return (
-            f"step {step}/{self.config.last} loss {fields['loss']:.4f} ({told}) rate {fields['rate']:.2e} "
+            f"step {step}/{self.config.last} loss {fields['loss']:.4f} ({_by_task(fields['parts'])}) "
+            f"rate {fields['rate']:.2e} "
             f"{fields['seconds']:.2f} s, {speed}{memory}, {left / 60:.1f} min left"
         )
+
+
+def _by_task(parts: Mapping[str, float]) -> str:
+    """Losses by task, without those by modality and time."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in parts.items() if "/" not in name)

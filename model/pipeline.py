@@ -22,7 +22,7 @@ from openuni.model.presets import Preset
 from openuni.model.prompts import modality_prompt
 from openuni.model.rendering import Renderings
 from openuni.model.sampler import SAMPLERS, Given, SamplerConfig, sample
-from openuni.table import CODECS, MODEL_PRESETS, TEXT_ENCODERS, load
+from openuni.table import MODEL_PRESETS, load
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +99,7 @@ class UnityVideoPipeline:
 
         Args:
             source: a run folder (its newest export), a checkpoint folder or file, Wan weights, a Hub id, or
-            `preset:NAME`
-                (random weights).
+                `preset:NAME` (random weights).
             device: where it runs.
             dtype: of the network's weights.
             memory: see the class.
@@ -133,20 +132,14 @@ class UnityVideoPipeline:
     def codec(self) -> Any:
         """The video codec, loaded on first use."""
         if self._codec is None:
-            options = dict(self.config.codec_options)
-            if self.config.codec == "wan":
-                options |= {"device": self.device, "tiling": options.get("tiling", self.memory == "low")}
-            self._codec = load("codec", CODECS, self.config.codec)(**options)
+            self._codec = self.config.load_codec(self.device, tiling=self.memory == "low")
         return self._codec
 
     @property
     def text(self) -> Any:
         """The text encoder, loaded on first use."""
         if self._text is None:
-            options = dict(self.config.text_options)
-            if self.config.text == "umt5":
-                options |= {"device": self.device}
-            self._text = load("text encoder", TEXT_ENCODERS, self.config.text)(**options)
+            self._text = self.config.load_text(self.device)
         return self._text
 
     @property

@@ -61,7 +61,7 @@ class Guidance:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerConfig:
-    """How to sample. `openuni list samplers` prints the presets."""
+    """How to sample; SAMPLERS has the presets."""
 
     solver: str = "unipc"
     """euler; or unipc (Zhao et al. 2023), of second order: diffusers', one for each stream since it remembers."""

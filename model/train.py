@@ -6,11 +6,10 @@ prompts, the network answers, the errors of what was generated are summed. Every
 """
 
 import json
-import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,6 @@ from openuni.errors import BadInput, RunFailed
 from openuni.model import checkpoint, train_state, watch
 from openuni.model.codec.frames import frames_to_tensor
 from openuni.model.config import ModelConfig
-from openuni.model.data.clips import Clips, read_clips
 from openuni.model.data.config import LoaderConfig
 from openuni.model.data.loader import Loader
 from openuni.model.data.plan import Plan
@@ -41,9 +39,6 @@ from openuni.model.rendering import Renderings
 from openuni.model.sampler import SamplerConfig
 from openuni.model.tasks import Batch, Draw, TaskConfig, draw, losses, make_batch
 from openuni.model.train_config import TrainConfig
-from openuni.table import CODECS, TEXT_ENCODERS, load
-
-logger = logging.getLogger(__name__)
 
 VALIDATION_CLIPS = 32  # ours: enough for two digits of the loss, few enough to be done often
 PICTURE_STEPS = 4  # ours: of the clip that is drawn at each validation; a panel, not a measurement
@@ -88,8 +83,7 @@ class Trainer:
         self.network_arguments = network_config(network.config)
         self.modalities = list(network.arguments.modalities)
         self.prediction = network.arguments.prediction
-        self.parameters = sum(parameter.numel() for parameter in network.parameters())
-        self.codec = load("codec", CODECS, run.model.codec)(**_placed(run.model, "codec", place.device))
+        self.codec = run.model.load_codec(place.device)
         self.text = _text_encoder(run, place.device)
         self.renderings = Renderings(run.model.rendering)
         self.empty = self.text.encode([""])[0].float().to(place.device)
@@ -120,6 +114,7 @@ class Trainer:
         loss = math.nan
         while self.step < config.last:
             number, stage = config.stage_at(self.step)
+            self.tasks = self._tasks(number)
             end = min(config.last, config.stage_ends()[number])
             loader = self._loader(number)
             self.say(
@@ -151,13 +146,20 @@ class Trainer:
         self.step = self._loader(number).resume(about["loader"])
         self.say("resume", step=self.step, checkpoint=path.name)
 
-    def _loader(self, stage: int, split: str = "train") -> Loader:
+    def _tasks(self, stage: int) -> TaskConfig:
+        """Rates of a stage."""
+        weights = self.run.train.parts[stage].tasks
+        return self.run.model.tasks if weights is None else replace(self.run.model.tasks, tasks=weights)
+
+    def _loader(self, stage: int) -> Loader:
+        return self._reader(stage, "train", self._tasks(stage), salt=0)
+
+    def _held_out(self) -> Loader:
+        return self._reader(len(self.run.train.parts) - 1, "validation", self.run.model.tasks, salt=VALIDATION_SALT)
+
+    def _reader(self, stage: int, split: str, tasks: TaskConfig, *, salt: int) -> Loader:
+        choose = partial(chosen, tasks=tasks, seed=self.run.train.seed + salt, num_maps=self.run.train.num_maps)
         config = loader_of(self.run, stage)
-        seed = self.run.train.seed + (VALIDATION_SALT if split == "validation" else 0)
-        self.tasks = self.run.model.tasks
-        if split == "train" and (weights := self.run.train.parts[stage].tasks) is not None:
-            self.tasks = replace(self.tasks, tasks=weights)
-        choose = partial(chosen, tasks=self.tasks, seed=seed, num_maps=self.run.train.num_maps)
         return Loader(config, split=split, rank=self.place.rank, world=self.place.world, choose=choose)
 
     def _step(self, samples: list[TrainingSample]) -> tuple[float, dict[str, Any]]:
@@ -286,19 +288,16 @@ class Trainer:
     @torch.no_grad()
     def _validate(self) -> None:
         """Loss of the EMA model by task and modality on held-out clips, with the same draws each time."""
-        kept = self.tasks
         try:
-            loader = self._loader(len(self.run.train.parts) - 1, "validation")
+            loader = self._held_out()
         except BadInput as error:
-            self.tasks = kept
             self.say("validation", step=self.step, skipped=str(error))
             return
         network = self.averaged()
         torch.nn.Module.to(network, self.place.device)
-        self.tasks = kept
         parts: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         batches = max(1, VALIDATION_CLIPS // self.run.train.batch_size)
-        for samples in _first(loader.batches(0, batches), batches):
+        for samples in loader.batches(0, batches):
             drawn, batch = self.batch(samples, self.run.model.tasks, salt=VALIDATION_SALT)
             _count(parts, drawn, losses(network(batch.streams), batch).cpu())
         if self.place.world > 1:
@@ -311,12 +310,11 @@ class Trainer:
                     parts[name][1] += count
         self.say("validation", step=self.step, parts={name: a / b for name, (a, b) in sorted(parts.items())})
         if self.place.rank == 0 and self.run.train.num_maps:
-            self._picture(network)
+            self._picture(network, loader.plan)
 
-    def _picture(self, network: UnityVideo) -> None:
+    def _picture(self, network: UnityVideo, plan: Plan) -> None:
         """Maps of the first held-out clip, estimated with the same seed each time: how they appear (paper, Fig. 7)."""
-        maker = SampleMaker(Plan(loader_of(self.run, len(self.run.train.parts) - 1), self._held_out()), train=False)
-        sample = maker.make(0, 0)
+        sample = SampleMaker(plan, train=False).make(0, 0)
         names = [name for name in self.modalities if name in sample.maps]
         pipeline = UnityVideoPipeline(
             network.eval(), self.run.model, device=self.place.device, _codec=self.codec, _text=self.text
@@ -329,9 +327,6 @@ class Trainer:
         errors = watch.errors(self.renderings, sample.maps, {name: out.maps[name].map for name in names})
         path = watch.draw(self.run.out, self.step, videos)
         self.say("picture", step=self.step, path=str(path.relative_to(self.run.out)), clip=sample.key, errors=errors)
-
-    def _held_out(self) -> Clips:
-        return read_clips(loader_of(self.run, len(self.run.train.parts) - 1), "validation")
 
 
 def chosen(
@@ -389,21 +384,9 @@ def step_flops(run: Run, network: UnityVideo, prompt_tokens: int, latent: tuple[
     return run.train.batch_size * training_flops(network.arguments, tokens, prompt_tokens=prompt_tokens)
 
 
-def _first(batches: Iterator[list[TrainingSample]], count: int) -> Iterator[list[TrainingSample]]:
-    for _, batch in zip(range(count), batches, strict=False):
-        yield batch
-
-
-def _placed(model: ModelConfig, what: str, device: torch.device) -> dict[str, Any]:
-    """Options of the codec or text encoder, with the device for those that have weights."""
-    options = dict(model.codec_options if what == "codec" else model.text_options)
-    named = model.codec if what == "codec" else model.text
-    return options | ({"device": device} if named in ("wan", "umt5") else {})
-
-
 def _text_encoder(run: Run, device: torch.device) -> Any:
     """The text encoder; one with weights behind a cache on disk, since captions come again every epoch."""
-    encoder = load("text encoder", TEXT_ENCODERS, run.model.text)(**_placed(run.model, "text", device))
+    encoder = run.model.load_text(device)
     if run.model.text == "hash":
         return encoder
     from openuni.model.text.cache import CachedText

@@ -3,7 +3,7 @@
 import html
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def draw(out: Path, step: int, videos: Mapping[str, Any]) -> Path:
 class Sinks:
     """Where numbers go besides events.jsonl."""
 
-    def __init__(self, config: TrainConfig, out: Path | None, echo: Callable[[str], None]) -> None:
+    def __init__(self, config: TrainConfig, out: Path | None) -> None:
         """Open them on rank 0.
 
         Raises:

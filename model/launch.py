@@ -78,13 +78,12 @@ class Prepared:
 
     def costs(self) -> Iterator[str]:
         """Lines that say what the run will be and take."""
-        run, (t, h, w) = self.run, self.preset.stride
+        run = self.run
         with torch.device("meta"):
             network = UnityVideo(**self.network)
         model = run.model
-        latent = ((model.num_frames - 1) // t + 1, model.height // h, model.width // w)
         count = sum(parameter.numel() for parameter in network.parameters())
-        flops = step_flops(run, network, model.text_options.get("max_words", 512), latent)
+        flops = step_flops(run, network, self.preset.prompt_tokens, self.preset.latent)
         clips = len(read_clips(loader_of(run, len(run.train.parts) - 1)))
         yield f"preset {self.preset_name}: {self.why}"
         yield f"starts from {self.init or 'nothing (random weights)'}"

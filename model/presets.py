@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openuni.model.config import ModelConfig
+from openuni.model.pretrained import WAN
 from openuni.model.renderings.config import paper as paper_rendering
 from openuni.model.renderings.config import tiny as tiny_rendering
 from openuni.model.tasks import TaskConfig, release_tasks
 from openuni.model.train_config import PAPER_STAGES, TrainConfig
 
-WAN_1_3B = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
+WAN_1_3B = WAN
 WAN_14B = "Wan-AI/Wan2.1-T2V-14B-Diffusers"
 WAN22_5B = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
 
@@ -33,6 +34,17 @@ class Preset:
     """One sentence for `openuni list presets`."""
     published_parameters: int | None = field(default=None)
     """Of the public network, without what openuni adds."""
+
+    @property
+    def latent(self) -> tuple[int, int, int]:
+        """Frames, height and width of a training clip's latents."""
+        (t, h, w), clip = self.stride, self.model
+        return (clip.num_frames - 1) // t + 1, clip.height // h, clip.width // w
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Of each prompt, padding included: 512 in Wan."""
+        return int(self.model.text_options.get("max_words", 512))
 
 
 def tiny_cpu() -> Preset:

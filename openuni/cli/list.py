@@ -146,10 +146,8 @@ def _model_preset(name: str, part: Any) -> Iterator[Row]:
     with torch.device("meta"):
         network = UnityVideo(**preset.network)
     model, config = preset.model, network.arguments
-    t, h, w = preset.stride
-    latent = ((model.num_frames - 1) // t + 1, model.height // h, model.width // w)
-    tokens = [tokens_of(config, latent)] * 2
-    flops = training_flops(config, tokens, prompt_tokens=model.text_options.get("max_words", 512))
+    tokens = [tokens_of(config, preset.latent)] * 2
+    flops = training_flops(config, tokens, prompt_tokens=preset.prompt_tokens)
     yield {
         "preset": name,
         "parameters": f"{sum(each.numel() for each in network.parameters()) / 1e6:,.1f} M",

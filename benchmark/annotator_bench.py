@@ -206,7 +206,7 @@ def bench_annotators(
             for pair in one.scored:
                 found, statuses[pair] = _records(one.job, pair, wanted)
                 records += found
-        records.sort(key=lambda record: config.annotators.index((record.task, record.system)))
+        records.sort(key=lambda record: config.annotators.index((record.modality, record.system)))
         write_records(folder.folder / RECORDS, records)
         folder.event("scored", clips=len(clips), records=len(records))
     for (_, system), counts in statuses.items():
@@ -287,7 +287,7 @@ def _records(job: Job, pair: tuple[str, str], wanted: set[str]) -> tuple[list[Re
     known = next(([(one[0], one[1]) for one in found] for _, found, _ in rows if found), [])
     records = []
     for row, found, why in rows:
-        about = (SUITE, modality, system, row["source_key"], row["group"])
+        about = (SUITE, "est", modality, system, row["source_key"], row["source_video"], row["group"], 0)
         cpu = row[f"{modality}.{CPU_S}"]
         records.append(Record(*about, CPU_S, "annotator", cpu, 0, "" if cpu is not None else why))
         if found is not None:

@@ -13,15 +13,21 @@ class Record(NamedTuple):
     """One number about one sample."""
 
     suite: str
-    """Which benchmark: "annotators"."""
+    """Which benchmark: "annotators", "unibench-est", "unibench-gen"."""
     task: str
-    """What was asked: the modality."""
+    """What was asked: "est" (a map from RGB), "cond" (RGB from a map), "joint" (both from text), "text" (RGB)."""
+    modality: str
+    """Of the map; "rgb" where there is none."""
     system: str
-    """Who answered: the annotator's name."""
+    """Who answered: the annotator's or the model's name."""
     sample: str
     """The clip."""
+    cluster: str
+    """What is drawn together in the bootstrap: the scene of a rendered clip, the prompt of a generated one."""
     family: str
     """The clip's scene family."""
+    seed: int
+    """Which of a sample's generations: 0, 1, ..."""
     metric: str
     protocol: str
     value: float | None
@@ -36,7 +42,7 @@ def schema() -> Any:
     """Return the records' pyarrow schema."""
     import pyarrow as pa
 
-    kinds = {"value": pa.float64(), "valid": pa.int64()}
+    kinds = {"seed": pa.int64(), "value": pa.float64(), "valid": pa.int64()}
     return pa.schema([(name, kinds.get(name, pa.string())) for name in Record._fields])
 
 

@@ -19,6 +19,7 @@ class Line(NamedTuple):
 
     system: str
     task: str
+    modality: str
     family: str
     metric: str
     protocol: str
@@ -66,7 +67,7 @@ def summarise(records: Iterable[Record], *, by_family: bool = False) -> list[Lin
     groups: dict[tuple[str, ...], list[Record]] = {}
     for one in records:
         family = one.family if by_family else ALL
-        groups.setdefault((one.system, one.task, family, one.metric, one.protocol), []).append(one)
+        groups.setdefault((one.system, one.task, one.modality, family, one.metric, one.protocol), []).append(one)
     lines = []
     for key, group in groups.items():
         # Sorted by sample, so that the draws do not depend on the order of records.
@@ -75,7 +76,7 @@ def summarise(records: Iterable[Record], *, by_family: bool = False) -> list[Lin
         ends = interval(values, seed=seed)
         mean = float(np.mean(values)) if values else None
         low, high = ends or (None, None)
-        system, task, family, metric, protocol = key
+        system, task, modality, family, metric, protocol = key
         counts = len(values), len(group) - len(values)
-        lines.append(Line(system, task, family, metric, protocol, *counts, mean, low, high))
+        lines.append(Line(system, task, modality, family, metric, protocol, *counts, mean, low, high))
     return lines

@@ -86,7 +86,7 @@ def print_benched(benched: "Benched") -> None:
     from openuni.benchmark.timed import CPU_S
 
     for (modality, system), counts in benched.statuses.items():
-        mine = [one for one in benched.records if (one.task, one.system) == (modality, system)]
+        mine = [one for one in benched.records if (one.modality, one.system) == (modality, system)]
         lines = summarise(mine)
         other = "".join(f", {count:,} {why}" for why, count in counts.most_common() if why != "ok")
         cpu = next((f"; {line.mean:.3g} CPU-s a frame" for line in lines if line.metric == CPU_S and line.mean), "")

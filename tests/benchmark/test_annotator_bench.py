@@ -55,7 +55,7 @@ def test_the_truth_as_an_annotator_is_perfect_but_for_storage(benched):
 def test_records_have_a_row_for_every_clip_metric_and_protocol(benched):
     stored = read_records(benched.out / "records.parquet")
     assert stored == benched.records
-    keys = [(one.task, one.system, one.sample, one.metric, one.protocol) for one in stored]
+    keys = [(one.modality, one.system, one.sample, one.metric, one.protocol) for one in stored]
     assert len(set(keys)) == len(keys) and len({(one.sample, one.family) for one in stored}) == CLIPS
     by_sample = {sample: [key[:2] + key[3:] for key in keys if key[2] == sample] for sample in {key[2] for key in keys}}
     first, second = by_sample.values()
@@ -82,12 +82,12 @@ def test_an_annotator_gets_what_it_reads_from_the_named_or_the_embedded_expert(r
 
 def test_absent_clips_have_rows_with_the_reason_and_flow_has_its_number(rendered, tmp_path, capsys):
     done = run(rendered, tmp_path / "out", parse_annotators(["depth=depth-motion", "flow=flow-dis"]))
-    absent = [one for one in done.records if one.task == "depth" and one.flags.startswith("absent:")]
+    absent = [one for one in done.records if one.modality == "depth" and one.flags.startswith("absent:")]
     assert absent and {one.value for one in absent} == {None}
     assert sum(count for why, count in done.statuses["depth", "depth-motion"].items() if "absent: " in why) >= 1
     epe = {one.sample: one.value for one in done.records if (one.metric, one.protocol) == ("flow.epe", "all")}
     assert len(epe) == CLIPS and all(0 < value < 10 for value in epe.values())
-    cpu = [one.value for one in done.records if one.metric == "cpu_s_per_frame" and one.task == "flow"]
+    cpu = [one.value for one in done.records if one.metric == "cpu_s_per_frame" and one.modality == "flow"]
     assert len(cpu) == CLIPS and all(value > 0 for value in cpu)
     print_benched(done)
     printed = capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_scores_do_not_depend_on_the_number_of_workers_or_the_units(benched, ren
     two = bench_annotators(config, LocalEngine(2), breaker=Breaker(), quiet=True)
 
     def numbers(records):
-        return sorted(one for one in records if one.task in ("flow", "segmentation") and "cpu" not in one.metric)
+        return sorted(one for one in records if one.modality in ("flow", "segmentation") and "cpu" not in one.metric)
 
     assert [one._replace(value=one.value or 0) for one in numbers(two.records)] == [
         one._replace(value=one.value or 0) for one in numbers(benched.records)

@@ -10,7 +10,7 @@ from openuni.benchmark.summary import ALL, interval, summarise
 
 
 def record(sample, value, *, family="objects", metric="flow.epe", flags=""):
-    return Record("annotators", "flow", "flow-dis", sample, family, metric, "all", value, 7, flags)
+    return Record("annotators", "est", "flow", "flow-dis", sample, sample, family, 0, metric, "all", value, 7, flags)
 
 
 def test_records_come_back_as_they_were_written(tmp_path):

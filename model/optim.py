@@ -1,4 +1,4 @@
-"""Optimiser and moving average. Both work on whatever a rank holds: whole parameters, or FSDP's parts of them."""
+"""Optimisers and moving average. Both work on whatever a rank holds: whole parameters, or FSDP's parts of them."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,32 @@ from torch import Tensor, nn
 from openuni.model.train_config import TrainConfig
 
 
-def adamw(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+def optimisers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """Return AdamW over everything, or, as `config.optimiser` says, Muon over the blocks' matrices and AdamW over the
+    rest.
+
+    Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon) replaces the momentum of a matrix by the nearest
+    orthogonal one; input, output and embedding layers, tables and vectors stay with AdamW, as its author says.
+    """
+    named = dict(network.named_parameters())
+    matrices = [name for name, one in named.items() if name.startswith("blocks.") and one.ndim == 2]
+    if config.optimiser == "adamw" or not matrices:
+        return [adamw(named.items(), config)]
+    muon = torch.optim.Muon(
+        [{"params": [named[name] for name in matrices], "times": config.muon_rate / config.learning_rate}],
+        lr=config.muon_rate,
+        weight_decay=config.weight_decay,
+        momentum=0.95,  # its author's, as the rest of its defaults
+    )
+    rest = set(named) - set(matrices)
+    return [muon, adamw([(name, one) for name, one in named.items() if name in rest], config)]
+
+
+def adamw(named: Iterable[tuple[str, nn.Parameter]], config: TrainConfig) -> torch.optim.AdamW:
     """Return AdamW over four groups: new parameters at `new_rate` times the rate, and weight decay for matrices
     alone."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
+    for name, parameter in named:
         matrix = parameter.ndim >= 2 and "table" not in name and "bias" not in name
         groups.setdefault((name.startswith("modality_"), matrix), []).append(parameter)
     return torch.optim.AdamW(
@@ -30,11 +51,12 @@ def adamw(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     )
 
 
-def set_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, step: int) -> float:
-    """Set the learning rate of a step, and return it without the new parameters' multiple."""
+def set_rate(optimisers: Iterable[torch.optim.Optimizer], config: TrainConfig, step: int) -> float:
+    """Set the learning rates of a step, and return AdamW's without the new parameters' multiple."""
     rate = config.learning_rate * config.rate(step)
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group["times"]
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["times"]
     return rate
 
 

@@ -181,6 +181,8 @@ class Batch(NamedTuple):
     weights: list[Tensor]
     """(B,) for each stream: 1 where the answer is supervised, else 0. All answers are asked for, so that every
     parameter has a gradient on every rank."""
+    masks: Sequence[Tensor | None] | None = None
+    """For each stream None or weights of latent pixels, see `losses`."""
 
 
 def make_batch(

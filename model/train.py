@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -31,7 +32,7 @@ from openuni.model.draws import Draws
 from openuni.model.export import export
 from openuni.model.flops import tokens_of, training_flops
 from openuni.model.network import UnityVideo, network_config
-from openuni.model.optim import Average, adamw, set_rate
+from openuni.model.optim import Average, optimisers, set_rate
 from openuni.model.parallel import parallelise
 from openuni.model.pipeline import Found, UnityVideoPipeline
 from openuni.model.prompts import modality_prompt
@@ -43,6 +44,7 @@ from openuni.model.train_config import TrainConfig
 VALIDATION_CLIPS = 32  # ours: enough for two digits of the loss, few enough to be done often
 PICTURE_STEPS = 4  # ours: of the clip that is drawn at each validation; a panel, not a measurement
 VALIDATION_SALT = 1  # added to the seed: validation's draws are its own
+ON_BLACK = ("densepose", "skeleton")  # drawings that are mostly background
 TIME_BINS = 4  # of the loss by time: quarters of 0 to 1
 Say = Callable[..., None]
 
@@ -78,7 +80,12 @@ class Trainer:
             network: its weights.
             place: this process.
             say: told events: say("train", step=..., loss=...).
+
+        Raises:
+            BadInput: the optimiser does not work on several ranks.
         """
+        if run.train.optimiser == "muon" and place.world > 1:
+            raise BadInput(f"optimiser=muon runs on one rank, not on {place.world}. Set optimiser=adamw.")
         self.run, self.place, self.say = run, place, say
         self.network_arguments = network_config(network.config)
         self.modalities = list(network.arguments.modalities)
@@ -89,7 +96,7 @@ class Trainer:
         self.empty = self.text.encode([""])[0].float().to(place.device)
         torch.nn.Module.to(network, place.device)  # diffusers' own is typed for something else
         self.network = parallelise(network.train(), run.train)
-        self.optimiser = adamw(self.network, run.train)
+        self.optimisers = optimisers(self.network, run.train)
         self.average = Average(self.network, run.train.ema)
         self.saver = train_state.Saver(run.out, keep=run.train.keep)
         self.tasks = run.model.tasks
@@ -141,7 +148,7 @@ class Trainer:
         Raises:
             BadInput: it is of another network, other data or other settings.
         """
-        about = train_state.restore(path, self.network, self.optimiser, self.average)
+        about = train_state.restore(path, self.network, self.optimisers, self.average)
         number, _ = self.run.train.stage_at(int(about["step"]) - 1)
         self.step = self._loader(number).resume(about["loader"])
         self.say("resume", step=self.step, checkpoint=path.name)
@@ -165,15 +172,15 @@ class Trainer:
     def _step(self, samples: list[TrainingSample]) -> tuple[float, dict[str, Any]]:
         """One optimiser step; loss of the global batch, and what is logged of it."""
         config = self.run.train
-        rate = set_rate(self.optimiser, config, self.step)
-        self.optimiser.zero_grad()
+        rate = set_rate(self.optimisers, config, self.step)
+        self.network.zero_grad()
         parts: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         total, tokens, flops = torch.zeros((), device=self.place.device), 0, 0
         size = config.micro_batch or len(samples)
         for start in range(0, len(samples), size):
             piece = samples[start : start + size]
             drawn, batch = self.batch(piece, self.tasks)
-            per_stream = losses(self.network(batch.streams), batch)
+            per_stream = losses(self.network(batch.streams), batch, batch.masks)
             part = per_stream.sum(dim=0).sum() / len(samples)
             part.backward()
             total += part.detach()
@@ -190,7 +197,8 @@ class Trainer:
             self._not_finite(samples, loss)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.average.update(self.network.named_parameters())
         means = {name: summed / count for name, (summed, count) in sorted(parts.items())}
         return loss, {"rate": rate, "gradient_norm": float(norm), "tokens": tokens, "flops": flops, "parts": means}
@@ -212,12 +220,14 @@ class Trainer:
         ]
         rgb = torch.cat([self._encode(one.rgb) for one in samples])
         maps, prompts = [], []
+        masks: list[Tensor | None] = [None]
         for place in range(config.num_maps):
             names = [one.modalities[place] for one in drawn]
             frames = [
                 self.renderings.to_frames(name, one.maps[name]).frames for name, one in zip(names, samples, strict=True)
             ]
             maps.append(torch.cat([self._encode(each) for each in frames]))
+            masks.append(foreground(names, frames, maps[-1].shape[2:], config.foreground_weight, device))
             words = [
                 modality_prompt(name, draw=one.wording, subject=sample.subjects or None)
                 for name, one, sample in zip(names, drawn, samples, strict=True)
@@ -236,7 +246,7 @@ class Trainer:
             modalities=self.modalities,
             prediction=self.prediction,
         )
-        return drawn, made
+        return drawn, made._replace(masks=masks)
 
     @torch.no_grad()
     def _encode(self, frames: Any) -> Tensor:
@@ -260,7 +270,7 @@ class Trainer:
             "network": self.network_arguments,
         }
         self._finish_saving()
-        self.saver.save(self.step, self.network, self.optimiser, self.average, about)
+        self.saver.save(self.step, self.network, self.optimisers, self.average, about)
 
     def _finish_saving(self) -> None:
         path = self.saver.finish()
@@ -335,6 +345,31 @@ def chosen(
     """Which of a clip's maps a step needs: those that its draw shows. A function at the top, so that it pickles."""
     own, whole = Draws(seed, step, index), Draws(seed, step, -1)
     return draw(tasks, own, available, num_maps=num_maps, step_draws=whole).modalities
+
+
+def foreground(
+    names: Sequence[str], frames: Sequence[np.ndarray], size: Sequence[int], weight: float, device: torch.device
+) -> Tensor | None:
+    """Weights of latent pixels: `weight` where a modality drawn on black shows something, else 1.
+
+    Args:
+        names: modality of each sample.
+        frames: (T, H, W, 3) uint8 of each.
+        size: frames, height and width of the latents.
+        weight: of drawn latent pixels; 1: nothing is weighted.
+        device: of the answer.
+
+    Returns:
+        (B, 1, F, h, w) float32; None where nothing is weighted.
+    """
+    if weight == 1:
+        return None
+    rows = []
+    for name, clip in zip(names, frames, strict=True):
+        drawn = torch.from_numpy((clip.max(axis=-1) > 0) & (name in ON_BLACK)).float()
+        pooled = torch.nn.functional.adaptive_max_pool3d(drawn[None, None], tuple(size))
+        rows.append(1 + (weight - 1) * pooled)
+    return torch.cat(rows).to(device)
 
 
 def loader_of(run: Run, stage: int) -> LoaderConfig:

@@ -9,6 +9,7 @@ from openuni.errors import BadInput, UnknownName
 
 SCHEDULES = ("constant", "cosine")
 DTYPES = ("float32", "bfloat16")
+OPTIMISERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,15 @@ class TrainConfig:
     """Samples that go through the network at once on a rank; None: all of its own. Less needs less memory."""
     num_maps: int = 1
     """Modality streams beside RGB; 0 trains RGB alone."""
+    optimiser: str = "adamw"
+    """adamw (paper), or muon: Muon for the blocks' matrices and AdamW for the rest; on one rank."""
     learning_rate: float = 5e-5
     """Of AdamW. Paper: 5e-5."""
+    muon_rate: float = 0.02
+    """Of Muon; follows the same schedule. Its author's default."""
+    foreground_weight: float = 1.0
+    """Weight of the error where something is drawn, in DensePose and skeletons, whose pictures are mostly black; of a
+    latent pixel if any of its pixels is drawn. The mean over a clip stays a mean."""
     new_rate: float = 10.0
     """What the learning rate is multiplied by for `modality_*` parameters. Released run: 10."""
     weight_decay: float = 0.01
@@ -124,9 +132,16 @@ class TrainConfig:
                 raise BadInput(f"{name} must be at least {low}, got {getattr(self, name)}.")
         if self.stop_after is not None and not 0 < self.stop_after <= self.steps:
             raise BadInput(f"stop_after must be from 1 to steps={self.steps}, got {self.stop_after}.")
+        for name in ("learning_rate", "muon_rate", "foreground_weight"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"{name} must be above 0, got {getattr(self, name)}.")
         if not 0 <= self.ema < 1:
             raise BadInput(f"ema must be from 0 to below 1, got {self.ema}.")
-        for name, value, known in (("schedule", self.schedule, SCHEDULES), ("dtype", self.dtype, DTYPES)):
+        for name, value, known in (
+            ("schedule", self.schedule, SCHEDULES),
+            ("dtype", self.dtype, DTYPES),
+            ("optimiser", self.optimiser, OPTIMISERS),
+        ):
             if value not in known:
                 raise BadInput(f"{name} must be one of {', '.join(known)}, got {value!r}.")
         if not self.stages or abs(sum(stage.share for stage in self.stages) - 1) > 1e-6:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Saver:
         self,
         step: int,
         network: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        optimisers: Sequence[torch.optim.Optimizer],
         average: Average,
         about: dict[str, Any],
     ) -> None:
@@ -68,7 +68,7 @@ class Saver:
         about = {**about, "step": step, "ema_updates": average.updates}
         with self._told(part):
             future = dcp.async_save(
-                _state(network, optimiser, average),
+                _state(network, optimisers, average),
                 checkpoint_id=part,
                 process_group=self._group,
                 no_dist=not dist.is_initialized(),
@@ -115,14 +115,16 @@ class Saver:
             raise
 
 
-def restore(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, average: Average) -> dict[str, Any]:
+def restore(
+    path: Path, network: nn.Module, optimisers: Sequence[torch.optim.Optimizer], average: Average
+) -> dict[str, Any]:
     """Load a checkpoint into what a rank holds, whatever number of ranks wrote it; return its JSON.
 
     Raises:
         BadInput: it is of a network of another shape.
     """
     about: dict[str, Any] = json.loads((path / ABOUT).read_text("utf-8"))
-    state = _state(network, optimiser, average)
+    state = _state(network, optimisers, average)
     try:
         dcp.load(state, checkpoint_id=path, no_dist=not dist.is_initialized())
     except (RuntimeError, ValueError, KeyError, dcp.api.CheckpointException) as error:
@@ -130,14 +132,14 @@ def restore(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, av
         raise BadInput(
             f"{path} does not fit this network ({reason}). Use the run's own preset and settings."
         ) from error
-    set_state_dict(network, optimiser, model_state_dict=state["network"], optim_state_dict=state["optimiser"])
+    set_state_dict(network, optimisers, model_state_dict=state["network"], optim_state_dict=state["optimiser"])
     average.weights = state["average"]
     average.updates = int(about["ema_updates"])
     return about
 
 
-def _state(network: nn.Module, optimiser: torch.optim.Optimizer, average: Average) -> dict[str, Any]:
-    weights, moments = get_state_dict(network, optimiser)
+def _state(network: nn.Module, optimisers: Sequence[torch.optim.Optimizer], average: Average) -> dict[str, Any]:
+    weights, moments = get_state_dict(network, optimisers)
     return {"network": weights, "optimiser": moments, "average": average.weights}
 
 

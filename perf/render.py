@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from record import record
 
-from openuni.benchmark.synth.families import FAMILIES, make_scene
+from openuni.benchmark.synth.families import MIXED, make_scene
 from openuni.benchmark.synth.frozen import official_scene
 from openuni.benchmark.synth.geometry import Geometry
 from openuni.benchmark.synth.render import frame_by_frame, make_tier
@@ -167,7 +167,7 @@ def measure(number: int, size: int, frames: int, tier: Any) -> dict[str, Any]:
 def draw_seconds() -> dict[str, float]:
     """Return CPU seconds to draw a scene of 48 frames from a seed, physics included, by family."""
     costs = {}
-    for family in FAMILIES:
+    for family in MIXED:
         make_scene(family, seed=0, number=0, num_frames=48)
         started = time.process_time()
         for number in range(1, 4):

@@ -27,6 +27,7 @@ def camera_path(
     num_frames: int,
     fps: float,
     strength: float = 1.0,
+    middle_s: float = NOMINAL_S / 2,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw a path.
 
@@ -40,12 +41,13 @@ def camera_path(
         num_frames: T.
         fps: frames per second.
         strength: factor of all speeds.
+        middle_s: when the camera passes through the place that is given, seconds.
 
     Returns:
         Positions (T, 3) and quaternions (T, 4), world to camera.
     """
     seconds = np.arange(num_frames) / fps
-    since = seconds - NOMINAL_S / 2
+    since = seconds - middle_s
     sign = 1.0 if rng.random() < 0.5 else -1.0
     target = np.tile(np.asarray(target, np.float64), (num_frames, 1))
     angle = np.full(num_frames, azimuth)

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from openuni.benchmark.synth.body import BONE_NAMES, body_of
-from openuni.benchmark.synth.camera import CAMERAS, MOVES, camera_path
+from openuni.benchmark.synth.camera import CAMERAS, MOVES, NOMINAL_S, camera_path
 from openuni.benchmark.synth.caption import PAINTS, article, join, sky_words, thing_name
 from openuni.benchmark.synth.motion import make_motion
 from openuni.benchmark.synth.physics import Mover, mover_of, simulate
 from openuni.benchmark.synth.rotation import about, quaternion_of, snap_metres, snap_quaternion, unit
 from openuni.benchmark.synth.scene import FPS, Person, Scene, Sky, Thing
+from openuni.benchmark.synth.training_families import plain, varied
 from openuni.errors import UnknownName
 
 GROUND_HALF_M = 150.0
@@ -35,12 +36,14 @@ HAIRS = ((0.03, 0.02, 0.015), (0.12, 0.06, 0.03), (0.40, 0.25, 0.10), (0.25, 0.0
 
 
 @dataclass
-class _Draft:
+class Draft:
     """A scene in the making: things with their start, people with their motion, the camera."""
 
     rng: np.random.Generator
     num_frames: int
     sky: Sky
+    fps: float = FPS
+    """Set before anything moves."""
     things: list[Thing] = field(default_factory=list)
     fixed: list[bool] = field(default_factory=list)
     positions: list[np.ndarray] = field(default_factory=list)
@@ -74,11 +77,17 @@ class _Draft:
         ):  # fmt: skip
             values.append(np.asarray(value, np.float64))
 
-    def add_person(self, action: str, start: np.ndarray, heading: float) -> Person:
-        """Add a person who does something."""
-        person = _person(self.rng)
+    def add_person(self, action: str, start: np.ndarray, heading: float, looks: Person | None = None) -> Person:
+        """Add a person who does something; one of any looks where none are given."""
+        person = any_person(self.rng) if looks is None else looks
         motion = make_motion(
-            self.rng, action, num_frames=self.num_frames, fps=FPS, height=person.height, start=start, heading=heading
+            self.rng,
+            action,
+            num_frames=self.num_frames,
+            fps=self.fps,
+            height=person.height,
+            start=start,
+            heading=heading,
         )
         positions, rotations = snap_metres(motion.positions), snap_quaternion(motion.rotations)
         self.people.append(person)
@@ -89,12 +98,20 @@ class _Draft:
         return person
 
     def look(
-        self, kind: str, target: Any, distance: float, azimuth: float, height: float, strength: float = 1.0
+        self,
+        kind: str,
+        target: Any,
+        distance: float,
+        azimuth: float,
+        height: float,
+        strength: float = 1.0,
+        middle_s: float = NOMINAL_S / 2,
     ) -> None:
-        """Set the camera."""
+        """Set the camera; its move passes through the place that is given at `middle_s`."""
         self.camera = camera_path(
             self.rng, kind, target=np.asarray(target, np.float64), distance=distance, azimuth=azimuth, height=height,
-            num_frames=self.num_frames, fps=FPS, strength=strength,
+            num_frames=self.num_frames, fps=self.fps, strength=strength,
+            middle_s=middle_s,
         )  # fmt: skip
         self.sentences.append(MOVES[kind])
         self.facts["camera"] = kind
@@ -104,7 +121,7 @@ class _Draft:
         assert self.camera is not None, "a family sets a camera"
         positions, rotations = simulate(
             self.things, self.fixed, np.array(self.positions), np.array(self.rotations), np.array(self.velocities),
-            np.array(self.spins), self.movers, num_frames=self.num_frames, fps=FPS,
+            np.array(self.spins), self.movers, num_frames=self.num_frames, fps=self.fps,
         )  # fmt: skip
         people = len(self.people)
         facts = {**self.facts, "things": [thing.name for thing in self.things if not thing.scenery]}
@@ -124,6 +141,7 @@ class _Draft:
             camera_positions=snap_metres(self.camera[0]),
             camera_rotations=snap_quaternion(self.camera[1]),
             focal=round(self.focal, 4),
+            fps=self.fps,
             facts=facts,
         )
 
@@ -145,7 +163,7 @@ def make_scene(family: str, *, seed: int, number: int = 0, num_frames: int = 48,
         raise UnknownName("family", family, FAMILIES)
     draws = number // 2 if family == "refraction" else number
     rng = np.random.default_rng([seed, draws, list(FAMILIES).index(family)])
-    draft = _Draft(rng, num_frames, _sky(rng))
+    draft = Draft(rng, num_frames, _sky(rng))
     if family == "refraction":
         draft.facts["water"] = number % 2 == 0
     FAMILIES[family](draft)
@@ -157,7 +175,7 @@ def numbered(families: Sequence[str], count: int) -> list[tuple[str, int]]:
     """Name the scenes of a run: (family, number) for each clip, families mixed as in CYCLE.
 
     Args:
-        families: keys of FAMILIES; only these are taken from the cycle.
+        families: keys of FAMILIES; only these are taken from the cycle; with one that is not in it, all in turn.
         count: clips.
 
     Raises:
@@ -166,7 +184,10 @@ def numbered(families: Sequence[str], count: int) -> list[tuple[str, int]]:
     for family in families:
         if family not in FAMILIES:
             raise UnknownName("family", family, FAMILIES)
-    cycle = itertools.cycle([family for family in CYCLE if family in families])
+    order = [family for family in CYCLE if family in families]
+    if set(families) - set(CYCLE):  # families that are no part of the benchmark: all in turn
+        order = list(dict.fromkeys(families))
+    cycle = itertools.cycle(order)
     numbers: Counter[str] = Counter()
     out = []
     for family in itertools.islice(cycle, count):
@@ -175,7 +196,7 @@ def numbered(families: Sequence[str], count: int) -> list[tuple[str, int]]:
     return out
 
 
-def _objects(draft: _Draft) -> None:
+def _objects(draft: Draft) -> None:
     """Four to eight things fall, roll and slide."""
     azimuth = _setting(draft)
     _scatter(draft, int(draft.rng.integers(4, 9)), radius=1.25, away_from=[])
@@ -183,7 +204,7 @@ def _objects(draft: _Draft) -> None:
     draft.look(_choice(draft.rng, CAMERA_ODDS), (0, 0, 0.45), distance, azimuth, draft.rng.uniform(0.9, 2.0))
 
 
-def _one_person(draft: _Draft) -> None:
+def _one_person(draft: Draft) -> None:
     """One person and two to five things."""
     azimuth = _setting(draft)
     _act(draft, azimuth, np.zeros(2))
@@ -191,7 +212,7 @@ def _one_person(draft: _Draft) -> None:
     _look_at_people(draft, azimuth, 2.5)
 
 
-def _two_people(draft: _Draft) -> None:
+def _two_people(draft: Draft) -> None:
     """Two people side by side and up to three things."""
     azimuth = _setting(draft)
     near, aside = np.array([np.cos(azimuth), np.sin(azimuth)]), np.array([-np.sin(azimuth), np.cos(azimuth)])
@@ -204,7 +225,7 @@ def _two_people(draft: _Draft) -> None:
     _look_at_people(draft, azimuth, 2.8)
 
 
-def _refraction(draft: _Draft) -> None:
+def _refraction(draft: Draft) -> None:
     """A straw in a glass, with or without water; everything at rest."""
     rng, wet = draft.rng, draft.facts["water"]
     azimuth = _setting(draft)
@@ -234,7 +255,7 @@ def _refraction(draft: _Draft) -> None:
     draft.look(kind, (0, 0, 0.82), distance, azimuth, 0.82 + distance * rng.uniform(0.12, 0.3), strength=0.7)
 
 
-def _camera_only(draft: _Draft) -> None:
+def _camera_only(draft: Draft) -> None:
     """Columns, blocks and stones at rest; only the camera moves."""
     azimuth, rng = _setting(draft), draft.rng
     placed: list[tuple[np.ndarray, float]] = []
@@ -256,12 +277,14 @@ def _camera_only(draft: _Draft) -> None:
     draft.look(kind, (0, 0, 0.6), rng.uniform(3.8, 5.0), azimuth, rng.uniform(1.0, 2.2), strength=1.4)
 
 
-FAMILIES: dict[str, Callable[[_Draft], None]] = {
+FAMILIES: dict[str, Callable[[Draft], None]] = {
     "objects": _objects,
     "one_person": _one_person,
     "two_people": _two_people,
     "refraction": _refraction,
     "camera_only": _camera_only,
+    "plain": plain,
+    "varied": varied,
 }
 """Family -> what adds its things, people and camera to a draft."""
 CYCLE = (
@@ -270,10 +293,13 @@ CYCLE = (
     "objects", "two_people", "one_person", "camera_only",
 )  # fmt: skip
 """The mix of families in a run, repeated: 30 % one_person, 25 % objects, 20 % camera_only, 15 % two_people, 10 %
-refraction, whose pairs (with water, without) stand side by side."""
+refraction, whose pairs (with water, without) stand side by side. Families that are not in it are rendered when they
+are named."""
+MIXED = tuple(family for family in FAMILIES if family in CYCLE)
+"""What a run renders unless it is told: the benchmark's families, without those to train small models on."""
 
 
-def _setting(draft: _Draft) -> float:
+def _setting(draft: Draft) -> float:
     """Add the ground and perhaps a wall; return the direction from the middle to the camera."""
     rng = draft.rng
     ground = str(rng.choice(list(GROUNDS)))
@@ -305,7 +331,7 @@ def _sky(rng: np.random.Generator) -> Sky:
 
 
 def _act(
-    draft: _Draft,
+    draft: Draft,
     azimuth: float,
     place: np.ndarray,
     *,
@@ -336,7 +362,7 @@ def _act(
     draft.sentences.append(f"{article(person.name).capitalize()} {verb} on {GROUNDS[draft.facts['ground']]}.")
 
 
-def _look_at_people(draft: _Draft, azimuth: float, room: float) -> None:
+def _look_at_people(draft: Draft, azimuth: float, room: float) -> None:
     rng = draft.rng
     walks = any(person["action"] == "walk" for person in draft.facts["people"])
     # Whoever walks stays in the picture longer.
@@ -345,12 +371,12 @@ def _look_at_people(draft: _Draft, azimuth: float, room: float) -> None:
     draft.look(_choice(rng, CAMERA_ODDS), (0, 0, 0.92), distance, azimuth, rng.uniform(0.9, 1.9), strength)
 
 
-def _places(draft: _Draft) -> list[np.ndarray]:
+def _places(draft: Draft) -> list[np.ndarray]:
     """(2,) places that people pass."""
     return [at[:2] for path in draft.person_positions for at in path[::4]]
 
 
-def _scatter(draft: _Draft, count: int, *, radius: float, away_from: list[np.ndarray]) -> None:
+def _scatter(draft: Draft, count: int, *, radius: float, away_from: list[np.ndarray]) -> None:
     """Add things that fall, roll or slide, clear of each other and of people's ways."""
     rng = draft.rng
     placed: list[tuple[np.ndarray, float]] = []
@@ -374,7 +400,7 @@ def _scatter(draft: _Draft, count: int, *, radius: float, away_from: list[np.nda
         draft.sentences.append(sentence[0].upper() + sentence[1:])
 
 
-def _release(draft: _Draft, thing: Thing, place: np.ndarray, reach: float) -> str:
+def _release(draft: Draft, thing: Thing, place: np.ndarray, reach: float) -> str:
     """Give a thing its start; return the verb for it."""
     rng = draft.rng
     angle = rng.uniform(0, 2 * np.pi)
@@ -506,7 +532,8 @@ def _straw(
     )
 
 
-def _person(rng: np.random.Generator) -> Person:
+def any_person(rng: np.random.Generator) -> Person:
+    """Draw a person of any looks."""
     word = str(rng.choice(list(PAINTS)))
     trousers = [(0.06, 0.08, 0.2), (0.04, 0.04, 0.045), (0.28, 0.22, 0.15), (0.16, 0.17, 0.19)][int(rng.integers(4))]
     return Person(

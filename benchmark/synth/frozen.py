@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from openuni.benchmark.synth.families import FAMILIES, make_scene, numbered
+from openuni.benchmark.synth.families import MIXED, make_scene, numbered
 from openuni.benchmark.synth.npz import read_npz, write_npz
 from openuni.benchmark.synth.rotation import METRE_STEPS, QUATERNION_STEPS
 from openuni.benchmark.synth.scene import Person, Scene, Sky, Thing
@@ -156,7 +156,7 @@ def main() -> None:
     path = Path(sys.argv[1])
     scenes = [
         make_scene(family, seed=OFFICIAL_SEED, number=number, num_frames=OFFICIAL_FRAMES, name=f"unibench-{index:03d}")
-        for index, (family, number) in enumerate(numbered(list(FAMILIES), OFFICIAL_CLIPS))
+        for index, (family, number) in enumerate(numbered(list(MIXED), OFFICIAL_CLIPS))
     ]
     with path.open("xb") as file:
         file.write(freeze(scenes))

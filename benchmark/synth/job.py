@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openuni.benchmark.synth.families import FAMILIES, make_scene, numbered
+from openuni.benchmark.synth.families import FAMILIES, MIXED, make_scene, numbered
 from openuni.benchmark.synth.files import CLIPS, write_clip
 from openuni.benchmark.synth.folder_job import FolderView, index_schema, refuse_other, sweep, write_index
 from openuni.benchmark.synth.frozen import OFFICIAL_CLIPS, OFFICIAL_FRAMES, OFFICIAL_SEED, official_scene
@@ -39,7 +39,7 @@ class RenderConfig:
     clips: int = OFFICIAL_CLIPS
     """How many; a later run into the same folder may ask for more."""
     seed: int = 0
-    families: tuple[str, ...] = tuple(FAMILIES)
+    families: tuple[str, ...] = MIXED
     official: bool = False
     """Render the frozen set instead of scenes drawn from the seed."""
     tier: str = "fast"
@@ -69,7 +69,7 @@ class RenderConfig:
                 raise BadInput(f"--{option} is {value}; give 1 to {highest}{kind}.")
         if self.seed < 0:
             raise BadInput(f"--seed is {self.seed}; give 0 or more.")
-        if self.official and (self.seed or set(self.families) != set(FAMILIES)):
+        if self.official and (self.seed or set(self.families) != set(MIXED)):
             raise BadInput("--official renders the frozen scenes; leave out --seed and --families.")
 
     def listed(self) -> Iterator[Clip]:

@@ -35,6 +35,7 @@ MATERIALS = {
     "grass": Material(texture="grass", tile_m=2.0),
     "plaster": Material(texture="concrete", tile_m=2.0),
     "stripes": Material(texture="stripes", tile_m=0.24, gloss=0.3, hardness=80),
+    "matte": Material(texture="plain"),
     "straw": Material(texture="stripes", tile_m=0.04, gloss=0.3, hardness=80),
     "glass": Material(texture="plain", gloss=0.6, hardness=300, refractive=True),
     "water": Material(texture="plain", gloss=0.6, hardness=300, refractive=True),

@@ -40,7 +40,8 @@ def render(
     families: Annotated[
         list[str] | None,
         typer.Option(
-            help="Scene families: objects, one_person, two_people, refraction, camera_only. [default: all]",
+            help="Scene families: objects, one_person, two_people, refraction, camera_only (default: these five); "
+            "plain and varied, to train small models on.",
             show_default=False,
         ),
     ] = None,
@@ -60,7 +61,7 @@ def render(
     retry: Retry = None,
 ) -> None:
     """Render clips with exact depth, flow, masks, skeletons and body surface. Run the same command again to resume."""
-    from openuni.benchmark.synth.families import FAMILIES
+    from openuni.benchmark.synth.families import MIXED
     from openuni.benchmark.synth.files import INDEX
     from openuni.benchmark.synth.folder_job import CONTACT_SHEET
     from openuni.benchmark.synth.job import RenderConfig, render_run
@@ -72,7 +73,7 @@ def render(
     refuse_unknown_parts(settings, [tier])
     chosen = [name for text in families or () for name in text.split(",")]
     config = RenderConfig(
-        out=out, clips=clips, seed=seed, families=tuple(dict.fromkeys(chosen)) or tuple(FAMILIES), official=official,
+        out=out, clips=clips, seed=seed, families=tuple(dict.fromkeys(chosen)) or MIXED, official=official,
         tier=tier, settings=settings.get(tier, {}), height=height, width=width, num_frames=frames,
         behind_glass=behind_glass, png=png,
     )  # fmt: skip

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -19,10 +20,10 @@ from openuni.errors import BadInput, OpenUniError, RunFailed, UnknownName
 from openuni.model import train_state
 from openuni.model.ablations import ABLATIONS
 from openuni.model.launch import Settings, prepared, train_here
-from openuni.model.optim import Average, adamw, set_rate
+from openuni.model.optim import Average, optimisers, set_rate
 from openuni.model.pipeline import UnityVideoPipeline, find
 from openuni.model.sampler import SamplerConfig
-from openuni.model.train import loader_of
+from openuni.model.train import foreground, loader_of
 from openuni.model.train_config import PAPER_STAGES, StageOfTraining, TrainConfig, changed
 from tests.model.tiny import unity
 from tests.model.tiny_build import clip, write_build
@@ -188,8 +189,8 @@ def test_ablations_train_and_export(build, tmp_path, change):
 
 
 def test_new_parameters_learn_faster_and_tables_do_not_decay():
-    optimiser = adamw(unity(token_bias=True), TrainConfig(new_rate=10.0, weight_decay=0.1, warmup=4))
-    assert set_rate(optimiser, TrainConfig(warmup=4, learning_rate=1.0), 1) == 0.5
+    (optimiser,) = optimisers(unity(token_bias=True), TrainConfig(new_rate=10.0, weight_decay=0.1, warmup=4))
+    assert set_rate([optimiser], TrainConfig(warmup=4, learning_rate=1.0), 1) == 0.5
     found = {(group["times"], group["weight_decay"]) for group in optimiser.param_groups}
     assert found == {(1.0, 0.1), (1.0, 0.0), (10.0, 0.1), (10.0, 0.0)}
     decayed = [p.ndim for group in optimiser.param_groups if group["weight_decay"] for p in group["params"]]
@@ -197,6 +198,35 @@ def test_new_parameters_learn_faster_and_tables_do_not_decay():
     assert sum(p.numel() for group in optimiser.param_groups for p in group["params"]) == sum(
         p.numel() for p in unity(token_bias=True).parameters()
     )
+
+
+def test_muon_has_the_blocks_matrices_and_adamw_the_rest():
+    network, config = unity(), TrainConfig(optimiser="muon", muon_rate=0.02, learning_rate=2e-3, warmup=1)
+    muon, adam = optimisers(network, config)
+    assert set_rate([muon, adam], config, 0) == pytest.approx(2e-3)
+    assert isinstance(muon, torch.optim.Muon) and muon.param_groups[0]["lr"] == pytest.approx(0.02)
+    mine = {id(p) for p in muon.param_groups[0]["params"]}
+    theirs = {id(p) for group in adam.param_groups for p in group["params"]}
+    assert not mine & theirs and mine | theirs == {id(p) for p in network.parameters()}
+    names = {name for name, p in network.named_parameters() if id(p) in mine}
+    assert all(name.startswith("blocks.") for name in names) and "blocks.0.ffn.net.2.weight" in names
+
+
+def test_muon_resumes_to_the_last_digit(build, tmp_path):
+    changes = ("steps=6", "optimiser=muon", "foreground_weight=4")
+    run(build, tmp_path / "whole", *changes)
+    run(build, tmp_path / "parts", *changes, "stop_after=3")
+    run(build, tmp_path / "parts", *changes, resume=True)
+    whole, parts = ([one["loss"] for one in events(tmp_path / name)] for name in ("whole", "parts"))
+    assert len(whole) == 6 and whole == parts
+
+
+def test_drawn_latent_pixels_of_densepose_and_skeletons_weigh_more():
+    frames = np.zeros((1, 4, 4, 3), np.uint8)
+    frames[0, 0, 0, 1] = 9
+    weights = foreground(["skeleton", "depth"], [frames, frames], (1, 2, 2), 4.0, torch.device("cpu"))
+    assert weights[:, 0, 0].tolist() == [[[4, 1], [1, 1]], [[1, 1], [1, 1]]]
+    assert foreground(["skeleton"], [frames], (1, 2, 2), 1.0, torch.device("cpu")) is None
 
 
 def test_average_follows_faster_at_first():
@@ -435,7 +465,7 @@ def test_checkpoint_that_is_written_beside_training_is_of_its_own_step(build, tm
     states = []
     for path in (whole, short):
         network = find(tmp_path / "run").network
-        optimiser, average = adamw(network, TrainConfig()), Average(network, 0.9)
+        optimiser, average = optimisers(network, TrainConfig()), Average(network, 0.9)
         train_state.restore(path, network, optimiser, average)
         states.append({**network.state_dict(), **{f"ema.{name}": one for name, one in average.weights.items()}})
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

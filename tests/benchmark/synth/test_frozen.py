@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from openuni.benchmark.synth.families import FAMILIES, make_scene, numbered
+from openuni.benchmark.synth.families import MIXED, make_scene, numbered
 from openuni.benchmark.synth.frozen import OFFICIAL, OFFICIAL_CLIPS, freeze, official_scene, thaw
 from openuni.benchmark.synth.render import render_clip
 from openuni.errors import BadInput
@@ -20,7 +20,7 @@ TRUTH = {
 
 
 def test_freezing_loses_nothing():
-    scenes = [make_scene(family, seed=1, number=number, num_frames=5) for family, number in numbered(list(FAMILIES), 8)]
+    scenes = [make_scene(family, seed=1, number=number, num_frames=5) for family, number in numbered(list(MIXED), 8)]
     for before, after in zip(scenes, thaw(freeze(scenes)), strict=True):
         for name in ("name", "family", "seed", "caption", "fps", "focal", "facts", "sky", "things", "people"):
             assert getattr(before, name) == getattr(after, name), name
@@ -46,7 +46,7 @@ def test_the_truth_of_official_scenes_is_what_it_was(number):
 def test_the_official_set_is_200_scenes_of_all_families():
     scenes = [official_scene(number) for number in range(OFFICIAL_CLIPS)]
     assert [scene.name for scene in scenes] == [f"unibench-{number:03d}" for number in range(200)]
-    counts = {family: sum(scene.family == family for scene in scenes) for family in FAMILIES}
+    counts = {family: sum(scene.family == family for scene in scenes) for family in MIXED}
     assert counts == {"objects": 50, "one_person": 60, "two_people": 30, "refraction": 20, "camera_only": 40}
     assert all(scene.num_frames == 48 for scene in scenes)
     assert OFFICIAL.stat().st_size < 2_000_000

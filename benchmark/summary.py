@@ -45,14 +45,13 @@ def summarise(records: Iterable[Record], *, by_family: bool = False) -> list[Lin
         records: of any number of systems.
         by_family: one line for each family instead of one for all clips.
     """
-    groups: dict[tuple[str, ...], list[Record]] = {}
+    groups: dict[tuple[str, str, str, str, str, str, str], list[Record]] = {}
     for one in records:
         family = one.family if by_family else ALL
         key = (one.suite, one.system, one.task, one.modality, family, one.metric, one.protocol)
         groups.setdefault(key, []).append(one)
     lines = []
-    for (suite, *key), group in groups.items():
-        system, task, modality, family, metric, protocol = key
+    for (suite, system, task, modality, family, metric, protocol), group in groups.items():
         given = [(one.cluster, one.sample, one.value) for one in group if one.value is not None]
         means = cluster_means(given)
         clips = len({sample for _, sample, _ in given})

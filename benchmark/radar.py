@@ -6,9 +6,9 @@ from html import escape
 from typing import NamedTuple
 
 SIDE_PX, RADIUS_PX = 640, 190
+SIDES_PX = 60  # room for names left and right
 COLOURS = ("#2f6fb2", "#e08a3c", "#3f9b5c", "#b3477d", "#7a62c9", "#8a7a3b")
 INNERMOST = 0.15  # the worst of an axis is not at the centre, where polygons cannot be told apart
-MARGIN = 0.1  # of an axis's span, beyond its worst and best value
 
 
 class Axis(NamedTuple):
@@ -32,8 +32,8 @@ class Shape(NamedTuple):
 def radar(axes: Sequence[Axis], shapes: Sequence[Shape], *, title: str) -> str:
     """Draw systems over axes, outwards is better.
 
-    Each axis goes from the worst to the best value shown and a tenth beyond; both ends are written at its tip, since a
-    radar's areas mean nothing.
+    Each axis goes from the worst to the best value shown; both are written at its tip, since a radar's areas mean
+    nothing.
 
     Args:
         axes: at least three.
@@ -74,7 +74,8 @@ def radar(axes: Sequence[Axis], shapes: Sequence[Shape], *, title: str) -> str:
         ".axis,circle{stroke:#c3cad6;fill:none}"
         "@media(prefers-color-scheme:dark){text{fill:#e6eaf1}.ends{fill:#9aa5b8}.axis,circle{stroke:#3a4454}}"
     )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE_PX} {height}" role="img" class="radar">'
+    box = f"{-SIDES_PX} 0 {SIDE_PX + 2 * SIDES_PX} {height}"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" class="radar">'
     return f"{head}<title>{escape(title)}</title><style>{style}</style>{''.join(parts)}</svg>\n"
 
 
@@ -107,8 +108,7 @@ def _range(values: Sequence[float | None]) -> tuple[float, float]:
     if not given:
         return 0.0, 1.0
     low, high = min(given), max(given)
-    margin = MARGIN * (high - low) or abs(high) * MARGIN or 1.0
-    return low - margin, high + margin
+    return (low, high) if high > low else (low - 1, high)
 
 
 def _point(place: int, axes: int, share: float) -> tuple[float, float]:

@@ -51,6 +51,8 @@ class Answers:
     def read(self, task: str, modality: str, sample: str, seed: int, system: str) -> Shown:
         """Read an answer. What is not there or is damaged is told in `problems`, never raised."""
         shown, problems = Shown(task=task, modality=modality, sample=sample), []
+        if any(Path(part).name != part for part in (task, modality, sample)):
+            return replace(shown, problems=(f"{task}, {modality}, {sample}: no names of files",))
         try:
             shown = self._with_sample(shown)
         except (BadInput, OSError, ValueError, KeyError) as error:
@@ -68,8 +70,6 @@ class Answers:
     def _with_sample(self, shown: Shown) -> Shown:
         if self.data is None:
             raise BadInput("the run does not say where its data are")
-        if Path(shown.sample).name != shown.sample:
-            raise BadInput(f"{shown.sample!r} is no file name")
         clip = read_clip(find_clip(self.data, shown.sample))
         return replace(shown, rgb=clip.rgb, truth=clip.truth, fps=clip.fps, caption=clip.caption)
 

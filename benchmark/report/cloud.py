@@ -1,6 +1,7 @@
 """Clouds: one frame of estimated and true depth as points in space, for the page and as PLY files."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from openuni.engine.atomic import write_bytes
 
 MOST_POINTS = 6000
 """In the page, 9 bytes each; PLY files have all."""
-FAR = 0.97
-"""Quantile of the true depth beyond which points are left out of the page: a far wall would shrink the rest."""
+NEAR = 2.5
+"""Points of the page are nearer than so many median depths: ground up to the horizon would shrink all else to a dot."""
 
 
 class Cloud(NamedTuple):
@@ -86,30 +87,32 @@ class Packed(NamedTuple):
     """A cloud as the page's script reads it."""
 
     name: str
+    file: str
+    """Its PLY file's name; empty where none was written."""
     positions: bytes
-    """(N, 3) little-endian int16: -32767..32767 for -1..1, about the truth's centre."""
+    """(N, 3) little-endian int16: -32767..32767 for -1..1, about the centre of the near points."""
     colours: bytes
     """(N, 3) uint8."""
     number: int
 
 
-def pack(found: list[Cloud]) -> list[Packed]:
-    """Thin clouds out and bring them into -1..1, all by the centre and the size of the first, so that they compare.
+def pack(found: list[Cloud], names: Sequence[str] = ()) -> list[Packed]:
+    """Thin clouds out and bring them into -1..1, all by the box of the first's near points, so that they compare.
 
-    Points far beyond that are left out.
+    Points outside that box are left out. `names` are their PLY files'.
     """
     if not found:
         return []
     depth = -found[0].points[:, 2]
-    near = found[0].points[depth <= np.quantile(depth, FAR)]
-    centre = np.median(near, axis=0)
-    size = float(np.quantile(np.linalg.norm(near - centre, axis=1), 0.98)) or 1.0
+    near = found[0].points[depth <= NEAR * np.median(depth)]
+    centre = (near.min(axis=0) + near.max(axis=0)) / 2
+    size = float(np.ptp(near, axis=0).max()) / 2 or 1.0
     packed = []
-    for cloud in found:
-        places = (cloud.points - centre) / (1.2 * size)
+    for cloud, file in zip(found, names or [""] * len(found), strict=True):
+        places = (cloud.points - centre) / size
         inside = np.flatnonzero((np.abs(places) <= 1).all(axis=1))
         step = max(1, -(-len(inside) // MOST_POINTS))
         kept = inside[::step]
         positions = np.rint(places[kept] * 32767).astype("<i2")
-        packed.append(Packed(cloud.name, positions.tobytes(), cloud.colours[kept].tobytes(), len(kept)))
+        packed.append(Packed(cloud.name, file, positions.tobytes(), cloud.colours[kept].tobytes(), len(kept)))
     return packed

@@ -5,6 +5,7 @@ exact value.
 """
 
 import base64
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -127,7 +128,7 @@ def section(run: BenchRun, records: list[Record], answers: Answers, clips: int, 
         for side, views in zip(sides, (best, worst), strict=True):
             for one in side:
                 shown = answers.read(first.task, first.modality, one.sample, one.seed, first.system)
-                views.append(_view(shown, one.value, one.flags, points))
+                views.append(_view(shown, first.system, one.value, one.flags, points))
     return Section(
         first.suite, first.task, first.modality, first.system, len({(one.sample, one.seed) for one in records}),
         *(pair or ("", "")), run.unit(pair[0]) if pair else "", tuple(charts), tuple(lines), tuple(best), tuple(worst),
@@ -174,16 +175,18 @@ def settings_of(run: BenchRun) -> list[tuple[str, str]]:
     return [pair for key, value in about.items() if key not in LEFT_OUT for pair in flat(key, value)]
 
 
-def _view(shown: Shown, value: float, flags: str, points: Path) -> ClipView:
+def _view(shown: Shown, system: str, value: float, flags: str, points: Path) -> ClipView:
     drawn: list[Tile] = []
     packed: list[Packed] = []
     problems = list(shown.problems)
     try:  # an answer may be scored and still not be drawn
         drawn = tiles(shown)
         found = clouds(shown)
-        for cloud in found:
-            write_ply(points / f"{shown.sample}-{cloud.name}.ply", cloud)
-        packed = pack(found)
+        answered = re.sub(r"[^\w.-]", "_", system)
+        names = [f"{shown.sample}-{'truth' if cloud.name == 'truth' else answered}.ply" for cloud in found]
+        for cloud, file in zip(found, names, strict=True):
+            write_ply(points / file, cloud)
+        packed = pack(found, names)
     except (ValueError, KeyError) as error:
         problems.append(f"the answer cannot be drawn: {error}")
     return ClipView(shown.sample, value, flags, shown.caption, tuple(problems), tuple(drawn), tuple(packed))

@@ -51,10 +51,10 @@ def ranked(records: Sequence[Record], metric: str, protocol: str, *, higher_is_b
 
 
 def best_and_worst(order: Sequence[Ranked], number: int) -> tuple[list[Ranked], list[Ranked]]:
-    """Return so many of the best and of the worst, none in both."""
+    """Return so many of the best, the best first, and of the worst, the worst first; none is in both."""
     best = list(order[:number])
     rest = order[len(best) :]
-    return best, list(rest[max(0, len(rest) - number) :])
+    return best, list(rest[max(0, len(rest) - number) :])[::-1]
 
 
 def failures(records: Sequence[Record]) -> Counter[str]:

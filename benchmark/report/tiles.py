@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from openuni.benchmark.metrics.depth_alignment import MAX_DEPTH_M
 from openuni.benchmark.report.answers import Shown
 from openuni.benchmark.report.error_picture import aligned_depth, error_picture, matched_ids
 from openuni.benchmark.synth.render import maps_of
@@ -38,7 +39,9 @@ def tiles(shown: Shown) -> list[Tile]:
     All tiles of an answer have the same number of frames and size.
     """
     drawn = {"est": _est, "cond": _cond}.get(shown.task, _generated)(shown)
-    return [Tile(one.name, one.legend, _encode(one.frames, shown.fps)) for one in drawn]
+    # The last frame has no flow: a row of videos would stop at a white one.
+    cut = -1 if shown.modality == "flow" and all(len(one.frames) > 1 for one in drawn) else None
+    return [Tile(one.name, one.legend, _encode(one.frames[:cut], shown.fps)) for one in drawn]
 
 
 def _est(shown: Shown) -> list[_Drawn]:
@@ -67,10 +70,10 @@ def _est(shown: Shown) -> list[_Drawn]:
 def _in_truth_s_terms(modality: str, map: Map, truth: Truth) -> tuple[Map, str]:
     """Depth aligned as it is scored, instances in the colours of those that they are matched with."""
     if modality == "depth" and (found := aligned_depth(map, truth)) is not None:
-        depth, valid = found
-        # Sky and glass are aligned too, but not scored: drawn as far as the protocol clips.
-        data = np.where(valid, depth, np.float32(70)).astype(np.float32)
-        return Map(data=data, valid=valid, facts={"kind": "metric_depth"}), "aligned as scored; truth's colours"
+        depth, _ = found
+        usable = np.isfinite(depth) & (depth > 0)
+        data = np.where(usable, depth, np.float32(MAX_DEPTH_M)).astype(np.float32)
+        return Map(data=data, valid=usable, facts={"kind": "metric_depth"}), "aligned as scored; truth's colours"
     if modality == "segmentation":
         return Map(data=matched_ids(map, truth)), "matched instances have the truth's colours"
     return map, "truth's scale" if modality == "flow" else ""

@@ -218,7 +218,7 @@ def test_the_radar_is_valid_svg_outwards_better_and_escaped():
         assert sum((x - 320) ** 2 for x in ours) > sum((x - 320) ** 2 for x in theirs)
     assert len(list(root.iter(name + "polygon"))) == 2  # the third has a gap
     texts = [one.text for one in root.iter(name + "text")]
-    assert "good & new" in texts and "0.210 to 0.090" in texts
+    assert "good & new" in texts and "0.200 to 0.100" in texts
     with pytest.raises(ValueError, match="at least 3 axes, got 2"):
         radar(axes[:2], [], title="")
     with pytest.raises(ValueError, match="x has 1 values for 3 axes"):

@@ -1,17 +1,18 @@
-"""Summary: means over clips with bootstrap intervals, from records alone."""
+"""Summary: means with intervals, from records alone. Clusters count once, as benchmark/statistics.py has it."""
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from openuni.benchmark.records import Record
+from openuni.benchmark.statistics import cluster_means, interval, wilson
+from openuni.table import METRICS, load
 
-DRAWS = 10_000  # percentiles of so many draws move by less than a hundredth of the interval's width
-LEVEL = 0.95
 ALL = "all"
 """The family that stands for all clips."""
+RATES = frozenset({"dynamic_degree"})
+"""Metrics, without their suite's prefix, whose value is yes or no for each clip: they get Wilson's interval."""
 
 
 class Line(NamedTuple):
@@ -28,33 +29,13 @@ class Line(NamedTuple):
     without: int
     """Where the metric is undefined or the annotator was absent."""
     mean: float | None
-    """Mean over clips; None without one."""
+    """Mean over clusters of their means; None without a value."""
     low: float | None
-    """Lower end of the 95 % bootstrap interval by clip; None with fewer than two clips."""
+    """Lower end of the 95 % interval; None with fewer than two clusters."""
     high: float | None
-
-
-def interval(values: Sequence[float], *, seed: int, draws: int = DRAWS) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of the mean: clips are drawn with replacement (Efron 1979).
-
-    Args:
-        values: one for each clip.
-        seed: of the draws.
-        draws: how many.
-
-    Returns:
-        Its ends at LEVEL; None with fewer than two values.
-    """
-    if len(values) < 2:
-        return None
-    array = np.asarray(values, np.float64)
-    # Multinomial counts are the draws with replacement, in draws x clips numbers; a block at a time.
-    rng, means, block = np.random.default_rng(seed), [], max(1, 2**22 // len(array))
-    for start in range(0, draws, block):
-        counts = rng.multinomial(len(array), np.full(len(array), 1 / len(array)), size=min(block, draws - start))
-        means.append(counts @ array / len(array))
-    ends = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(ends[0]), float(ends[1])
+    suite: str
+    clusters: int
+    """What the mean and the interval are over: scenes or prompts with a value."""
 
 
 def summarise(records: Iterable[Record], *, by_family: bool = False) -> list[Line]:
@@ -64,19 +45,39 @@ def summarise(records: Iterable[Record], *, by_family: bool = False) -> list[Lin
         records: of any number of systems.
         by_family: one line for each family instead of one for all clips.
     """
-    groups: dict[tuple[str, ...], list[Record]] = {}
+    groups: dict[tuple[str, str, str, str, str, str, str], list[Record]] = {}
     for one in records:
         family = one.family if by_family else ALL
-        groups.setdefault((one.system, one.task, one.modality, family, one.metric, one.protocol), []).append(one)
+        key = (one.suite, one.system, one.task, one.modality, family, one.metric, one.protocol)
+        groups.setdefault(key, []).append(one)
     lines = []
-    for key, group in groups.items():
-        # Sorted by sample, so that the draws do not depend on the order of records.
-        values = [one.value for one in sorted(group, key=lambda one: one.sample) if one.value is not None]
-        seed = int.from_bytes(hashlib.sha256("\0".join(key).encode()).digest()[:8], "big")
-        ends = interval(values, seed=seed)
-        mean = float(np.mean(values)) if values else None
-        low, high = ends or (None, None)
-        system, task, modality, family, metric, protocol = key
-        counts = len(values), len(group) - len(values)
-        lines.append(Line(system, task, modality, family, metric, protocol, *counts, mean, low, high))
+    for (suite, system, task, modality, family, metric, protocol), group in groups.items():
+        given = [(one.cluster, one.sample, one.value) for one in group if one.value is not None]
+        means = cluster_means(given)
+        clips = len({sample for _, sample, _ in given})
+        without = len({one.sample for one in group}) - clips
+        mean = float(np.mean(list(means.values()))) if means else None
+        low, high = _ends(metric, given, list(means.values())) or (None, None)
+        about = system, task, modality, family, metric, protocol, clips, without
+        lines.append(Line(*about, mean, low, high, suite, len(means)))
     return lines
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Return the range that a metric cannot leave, so neither can its interval.
+
+    Errors start at 0; percentages end at 100, and pure numbers of which more is better are fractions.
+    """
+    if metric not in METRICS:
+        return float("-inf"), float("inf")
+    found = load("metric", METRICS, metric)
+    if found.unit == "%":
+        return 0.0, 100.0
+    return 0.0, 1.0 if found.unit == "1" and found.higher_is_better else float("inf")
+
+
+def _ends(metric: str, given: list[tuple[str, str, float]], means: list[float]) -> tuple[float, float] | None:
+    """Wilson's interval for a rate with one clip in each cluster, else the bootstrap's."""
+    if metric.rpartition(".")[2] in RATES and len(given) == len(means) and set(means) <= {0.0, 1.0}:
+        return wilson(int(sum(means)), len(means))
+    return interval(means, bounds=bounds_of(metric))

@@ -1,12 +1,10 @@
-"""Records and summaries: round trip, means, intervals against theory, absent clips counted."""
+"""Records and summaries: round trip, means by cluster, rates, absent clips counted."""
 
 import math
 
-import numpy as np
-import pytest
-
 from openuni.benchmark.records import Record, read_records, write_records
-from openuni.benchmark.summary import ALL, interval, summarise
+from openuni.benchmark.statistics import interval, wilson
+from openuni.benchmark.summary import ALL, bounds_of, summarise
 
 
 def record(sample, value, *, family="objects", metric="flow.epe", flags=""):
@@ -31,28 +29,36 @@ def test_families_have_lines_of_their_own():
     assert [(line.family, line.mean, line.low) for line in lines] == [("objects", 1.0, None), ("one_person", 3.0, None)]
 
 
-def test_the_interval_has_the_width_that_theory_gives():
-    values = np.random.default_rng(0).normal(5, 2, 400)
-    low, high = interval(values, seed=1)
-    wanted = 1.96 * values.std() / math.sqrt(400)
-    assert low == pytest.approx(values.mean() - wanted, abs=0.02)  # 10,000 draws: the ends vary by 0.005
-    assert high == pytest.approx(values.mean() + wanted, abs=0.02)
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(5)
-    hits = 0
-    for seed in range(300):
-        low, high = interval(rng.exponential(1.0, 60), seed=seed, draws=500)
-        hits += low <= 1.0 <= high
-    assert 0.88 <= hits / 300 <= 0.98  # 0.95 less what percentiles of skewed data lose; sampling error 0.013
-
-
 def test_the_interval_depends_on_neither_the_order_of_records_nor_the_run():
     records = [record(str(number), float(number)) for number in range(20)]
     assert summarise(records) == summarise(records[::-1]) == summarise(records)
 
 
-def test_equal_values_have_an_interval_of_no_width_and_one_value_has_none():
-    assert interval([2.0, 2.0, 2.0], seed=0) == (2.0, 2.0)
-    assert interval([2.0], seed=0) is None
+def test_two_clips_of_a_scene_and_seeds_of_a_clip_count_once():
+    pair = [record("a", 1.0)._replace(cluster="s1"), record("b", 3.0)._replace(cluster="s1")]
+    seeds = [record("c", 6.0), record("c", 8.0)._replace(seed=1)]
+    (line,) = summarise([*pair, *seeds])
+    assert (line.mean, line.clips, line.clusters) == (4.5, 3, 2)
+    (alone,) = summarise([*pair, record("c", None), record("c", None)._replace(seed=1)])
+    assert (alone.mean, alone.low, alone.clips, alone.clusters, alone.without) == (2.0, None, 2, 1, 1)
+
+
+def test_suites_are_not_pooled():
+    lines = summarise([record("a", 1.0), record("a", 5.0)._replace(suite="unibench-est")])
+    assert [(line.suite, line.mean) for line in lines] == [("annotators", 1.0), ("unibench-est", 5.0)]
+
+
+def test_a_rate_has_wilson_s_interval():
+    moving = [record(str(number), float(number < 48), metric="vbench.dynamic_degree") for number in range(102)]
+    (line,) = summarise(moving)
+    assert (line.low, line.high) == wilson(48, 102)
+    (pooled,) = summarise([one._replace(cluster=str(int(one.sample) // 2)) for one in moving])
+    assert (pooled.low, pooled.high) == interval([1.0] * 24 + [0.0] * 27)
+
+
+def test_an_interval_stays_within_what_a_metric_can_be():
+    values = [record(str(number), value, metric="depth.delta1") for number, value in enumerate([0.99, 1, 1, 0.2, 1, 1])]
+    (line,) = summarise(values)
+    assert 0 <= line.low < line.mean < line.high <= 1
+    assert bounds_of("depth.abs_rel") == (0, math.inf) and bounds_of("flow.fl") == (0, 100)
+    assert bounds_of("vbench.overall_consistency") == (-math.inf, math.inf)

@@ -1,0 +1,18 @@
+"""Headline metrics: of the many numbers about a modality, those that tables and comparisons show first."""
+
+HEADLINES: dict[str, tuple[tuple[str, str], ...]] = {
+    "depth": (("depth.abs_rel", "disp-ls"), ("depth.delta1", "disp-ls"), ("depth.flicker", "disp-ls")),
+    "flow": (("flow.epe", "all"), ("flow.epe", "noc"), ("flow.epe", "occ"), ("flow.fl", "all")),
+    "segmentation": (("segmentation.miou", "clip"), ("segmentation.ap", "clip"), ("segmentation.f", "clip")),
+    "skeleton": (("skeleton.pck_box", "frame"), ("skeleton.oks", "frame"), ("skeleton.ap", "frame")),
+    "densepose": (("densepose.part_iou", "clip"), ("densepose.part_accuracy", "clip"), ("densepose.uv_near", "clip")),
+}
+"""Modality -> (metric, protocol), the first one is what clips are ranked by."""
+
+VBENCH = "vbench"
+"""The suite of VBench's dimensions. Their metrics may have a prefix: vbench.dynamic_degree, as others depth.abs_rel."""
+
+
+def is_headline(suite: str, metric: str, protocol: str) -> bool:
+    """Say whether a record is of a headline metric; all of VBench's are."""
+    return suite == VBENCH or (metric, protocol) in HEADLINES.get(metric.partition(".")[0], ())

@@ -152,6 +152,9 @@ TEXT_ENCODERS = {
 }
 """Prompts to the vectors that the network attends to."""
 
+GENERATORS: dict[str, str] = {}
+"""What `openuni bench --model SCHEME:REST` scores; openuni/generator.py has the door they stand behind."""
+
 
 def load(kind: str, table: dict[str, str], name: str) -> Any:
     """Import and return the object that stands under `name`.

@@ -22,7 +22,13 @@ SHOWN = {
 """The main metrics of each modality, with their protocol: intervals and families are printed for these."""
 
 
-def bench(
+bench = typer.Typer(invoke_without_command=True)
+"""Further commands are files of their own, added in openuni/cli/__init__.py."""
+
+
+@bench.callback()
+def run_bench(
+    ctx: typer.Context,
     annotator: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,6 +58,8 @@ def bench(
 
     Run the same command again to resume. Scoring of models is not part of this command yet.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     from openuni.benchmark.annotator_bench import AnnotatorBenchConfig, bench_annotators, parse_annotators
     from openuni.config import parse_settings
     from openuni.engine.monitor import Breaker

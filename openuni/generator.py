@@ -95,7 +95,8 @@ class Unanswerable(Exception):
 class Generator(Protocol):
     """What answers. A dataclass: its first field is what stands behind the scheme, the others are set by --set.
 
-    It travels to workers by pickle before `setup`; what `setup` loads is kept in attributes that are no fields.
+    It travels to workers by pickle before `setup`; what `setup` loads is kept in attributes that are no fields. Where
+    it needs a GPU it says so by an attribute `needs`, an openuni.engine.stage.Needs.
     """
 
     name: str

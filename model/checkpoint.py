@@ -61,7 +61,7 @@ def load(
     state, config = read(source)
     if wan_names.is_release(state):
         names = list(modalities or MODALITIES)
-        head_dim = config.get("attention_head_dim", 128)
+        head_dim = config.get("attention_head_dim", switches.get("attention_head_dim", 128))
         state = wan_names.from_release(state, names)
         config = wan_names.config_of(state, head_dim=head_dim) | RELEASE_SWITCHES | {"modalities": names}
         return Loaded(fill(config | switches, state, source, dtype=dtype, device=device), "release")

@@ -110,15 +110,16 @@ class UnityVideoPipeline:
             MissingWeights: nothing is there.
             BadInput: it cannot be used; see openuni.model.checkpoint.load.
         """
-        if memory not in MEMORY:
-            raise BadInput(f"memory must be one of {', '.join(MEMORY)}, got {memory!r}.")
-        device = torch.device(device)
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise BadInput(f"device {device} was asked for, but torch finds no GPU. Use --device cpu.")
-        found = find(source, dtype=dtype, modalities=modalities, seed=seed)
-        made = cls(found.network, found.config, found.said, found.trained, device, memory)
+        refuse_place(device, memory)
+        return cls.of(find(source, dtype=dtype, modalities=modalities, seed=seed), device=device, memory=memory)
+
+    @classmethod
+    def of(cls, found: "Found", *, device: str | torch.device = "cpu", memory: str = "auto") -> "UnityVideoPipeline":
+        """Put a model that was found on a device. Arguments and errors as `from_pretrained`."""
+        refuse_place(device, memory)
+        made = cls(found.network, found.config, found.said, found.trained, torch.device(device), memory)
         if memory != "low":
-            made._move(device)
+            made._move(made.device)
         return made
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -411,6 +412,14 @@ class UnityVideoPipeline:
             "lost_in_drawing": dict(lost),
             "expected_peak_bytes": peak.total,
         }
+
+
+def refuse_place(device: str | torch.device, memory: str) -> None:
+    """Raise BadInput unless a model can be put there."""
+    if memory not in MEMORY:
+        raise BadInput(f"memory must be one of {', '.join(MEMORY)}, got {memory!r}.")
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise BadInput(f"device {device} was asked for, but torch finds no GPU. Use --device cpu.")
 
 
 def find(

@@ -6,7 +6,7 @@ weight g. Only what was dropped in training can be left out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -98,6 +98,16 @@ SAMPLERS: dict[str, SamplerConfig] = {
 }
 """paper: UnityVideo, section 4.1 (its DDIM is UniPC here); release: the released code; wan: Wan2.1's
 defaults; tiny: for small frames on a CPU."""
+
+
+def changed(
+    base: SamplerConfig, *, steps: int | None, text: float | None, prompt: float, condition: float, inner: float
+) -> SamplerConfig:
+    """A preset with what a user says in its place; None keeps its own, guidance on all but the text is the user's."""
+    weights = Guidance(
+        text=base.guidance.text if text is None else text, prompt=prompt, condition=condition, inner=inner
+    )
+    return replace(base, steps=steps or base.steps, guidance=weights)
 
 
 class Given(NamedTuple):

@@ -152,6 +152,17 @@ TEXT_ENCODERS = {
 }
 """Prompts to the vectors that the network attends to."""
 
+GENERATORS = {
+    "openuni": "openuni.model.generator:OwnModel",
+    "unityvideo": "openuni.model.generator:ReleasedModel",
+}
+"""What `openuni bench --model SCHEME:REST` scores; openuni/generator.py has the door they stand behind."""
+
+SUITES = {
+    "unibench-est": "openuni.benchmark.suites.unibench_est:UniBenchEst",
+}
+"""What `openuni bench --suite` scores models on; openuni/benchmark/suite.py has the door they stand behind."""
+
 
 def load(kind: str, table: dict[str, str], name: str) -> Any:
     """Import and return the object that stands under `name`.

@@ -160,6 +160,15 @@ def read_clip(folder: Path) -> RenderedClip:
     return RenderedClip(name=folder.name, rgb=rgb, truth=truth, **{key: about[key] for key in keys})
 
 
+def read_frames_of(folder: Path) -> tuple[np.ndarray, float]:
+    """Read a clip's frames alone, as `read_clip` does: (T, H, W, 3) uint8 RGB, and frames per second.
+
+    Raises:
+        BadInput: see `read_clip`.
+    """
+    return _read_rgb(folder), float(_read_about(folder)["fps"])
+
+
 def read_truth(folder: Path, about: dict[str, Any] | None = None) -> Truth:
     """Read a clip's truth alone.
 

@@ -45,6 +45,8 @@ def list_rendered(root: Path) -> Iterator[dict[str, Any]]:
             said = json.loads((folder / "clip.json").read_text())
             facts = {**{key: said[key] for key in ("caption", "family", "truth_sha256", "tier")}, **facts}
             facts["scene"] = _scene(name, str(said["family"]))
+            if "arrays" in said:  # an imported clip that lacks some of the truth
+                facts["arrays"] = [str(one) for one in said["arrays"]]
         except (OSError, ValueError, KeyError, TypeError):
             yield {**facts, "problem": "unreadable_clip_json"}
             continue

@@ -38,10 +38,10 @@ app.command("show")(show)
 app.command("train")(train)
 app.command("generate")(generate)
 app.command("export")(export)
-app.command("bench")(bench)
 app.command("list")(list_parts)
 app.command("doctor")(doctor)
 app.command("demo")(demo)
+app.add_typer(bench, name="bench")
 app.add_typer(unibench, name="unibench")
 
 

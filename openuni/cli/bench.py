@@ -1,4 +1,4 @@
-"""`openuni bench`: score annotators on rendered clips, where the truth is known."""
+"""`openuni bench`: score models or annotators where the truth is known."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,24 @@ SHOWN = {
 """The main metrics of each modality, with their protocol: intervals and families are printed for these."""
 
 
-def bench(
+bench = typer.Typer(invoke_without_command=True)
+"""Further commands are files of their own, added in openuni/cli/__init__.py."""
+
+
+@bench.callback()
+def run_bench(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Run folder, checkpoint, Hub id or preset:NAME of ours; unityvideo:DIR; preds:FOLDER; module:Class.",
+            show_default=False,
+        ),
+    ] = None,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(help="Suite; may be repeated. [default: all that the data serves]", show_default=False),
+    ] = None,
     annotator: Annotated[
         list[str] | None,
         typer.Option(
@@ -32,10 +49,21 @@ def bench(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Rendered folder: clips with their truth.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Rendered or imported folder: clips with their truth. [default with --model: the frozen scenes, the "
+            "first few without a GPU]",
+            show_default=False,
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("data", "bench-annotators"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Output folder. [default: MODEL/bench, or data/bench-annotators]", show_default=False),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Answers for each question, each with noise of its own.")] = 1,
     limit: Annotated[int | None, typer.Option(help="Score only this many clips.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Seed that the noise of all answers is drawn from.", min=0)] = 0,
+    predict_only: Annotated[bool, typer.Option("--predict-only", help="Write predictions, score nothing.")] = False,
     unit_size: Annotated[
         int | None, typer.Option(help="Clips committed at a time. [default: at most 256]", show_default=False)
     ] = None,
@@ -43,34 +71,67 @@ def bench(
     workers: Workers = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Set a parameter: 'depth.stride=2', 'frames.short_side_px=480'."),
+        typer.Option("--set", help="Set a parameter: 'model.steps=8', 'depth.stride=2', 'frames.short_side_px=480'."),
     ] = None,
     max_error_fraction: MaxErrorFraction = 0.2,
     retry: Retry = None,
 ) -> None:
-    """Score annotators on rendered clips, where depth, flow, masks, skeletons and body surface are known exactly.
+    """Score a model, or annotators, on clips where depth, flow, masks, skeletons and body surface are known exactly.
 
-    Run the same command again to resume. Scoring of models is not part of this command yet.
+    Run the same command again to resume. docs/bench.md says what is asked, kept and scored.
     """
+    if ctx.invoked_subcommand is not None:
+        return
+    from openuni.errors import BadInput
+
+    spread = (ray, workers, max_error_fraction, retry)
+    if model is not None and annotator:
+        raise BadInput("--model and --annotator are two benches: give one of them.")
+    if model is not None:
+        from openuni.cli.bench_model import score_model
+
+        score_model(
+            model, tuple(suite or ()), data, out, samples=samples, limit=limit, seed=seed, predict_only=predict_only,
+            unit_size=unit_size, set_=set_, spread=spread,
+        )  # fmt: skip
+        return
+    if not annotator:
+        raise BadInput(
+            "Name what to score: --model ckpt/, or --annotator depth=depth-motion (see openuni list experts)."
+        )
+    given = {"--suite": suite, "--samples": samples != 1, "--seed": seed, "--predict-only": predict_only}
+    if wrong := [name for name, value in given.items() if value]:
+        raise BadInput(f"{', '.join(wrong)}: only --model takes that.")
+    _score_annotators(annotator, data, out, limit, unit_size, set_, spread)
+
+
+def _score_annotators(
+    annotator: list[str],
+    data: Path | None,
+    out: Path | None,
+    limit: int | None,
+    unit_size: int | None,
+    set_: list[str] | None,
+    spread: tuple[str, int | None, float, str | None],
+) -> None:
     from openuni.benchmark.annotator_bench import AnnotatorBenchConfig, bench_annotators, parse_annotators
     from openuni.config import parse_settings
     from openuni.engine.monitor import Breaker
     from openuni.engine.run import choose_engine
     from openuni.errors import BadInput
 
-    if not annotator:
-        raise BadInput("Name an annotator to score: --annotator depth=depth-motion; see openuni list experts.")
     pairs = parse_annotators(annotator)
     if data is None:
         raise BadInput("Give --data DIR, a rendered folder. Make one with: openuni unibench render --out DIR")
     config = AnnotatorBenchConfig(
         annotators=pairs,
         data=data,
-        out=out,
+        out=out or Path("data", "bench-annotators"),
         limit=limit,
         unit_size=unit_size,
         settings=parse_settings(set_ or ()),
     )
+    ray, workers, max_error_fraction, retry = spread
     engine = choose_engine(ray, workers, cores=os.cpu_count() or 1)
     try:
         benched = bench_annotators(config, engine, breaker=Breaker(max_error_fraction), retry=statuses(retry))
@@ -94,7 +155,7 @@ def print_benched(benched: "Benched") -> None:
         main = [line for line in lines if (line.metric, line.protocol) in SHOWN[modality] and line.clips]
         if not main:
             continue
-        _print_main(main)
+        print_main(main)
         _print_families(
             summarise([one for one in mine if (one.metric, one.protocol) in SHOWN[modality]], by_family=True),
             SHOWN[modality],
@@ -105,7 +166,7 @@ def print_benched(benched: "Benched") -> None:
     typer.echo(f"\nscored {benched.clips:,} clips; every number of every clip: {benched.out / RECORDS}")
 
 
-def _print_main(lines: "list[Line]") -> None:
+def print_main(lines: "list[Line]") -> None:
     """One row for each main metric."""
     rows = [["metric", "protocol", "clips", "mean", "95 % interval", "unit", "better"]]
     for line in lines:

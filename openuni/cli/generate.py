@@ -142,18 +142,13 @@ def _sampler(
     inner: float,
 ) -> "SamplerConfig":
     """The sampler asked for, changed as asked for."""
-    from dataclasses import replace
-
     from openuni.errors import UnknownName
-    from openuni.model.sampler import SAMPLERS, Guidance
+    from openuni.model.sampler import SAMPLERS, changed
 
     if name is not None and name not in SAMPLERS:
         raise UnknownName("sampler", name, SAMPLERS)
     chosen = SAMPLERS[name] if name is not None else pipeline.default_sampler()
-    weights = Guidance(
-        text=chosen.guidance.text if text is None else text, prompt=prompt, condition=condition, inner=inner
-    )
-    return replace(chosen, steps=steps or chosen.steps, guidance=weights)
+    return changed(chosen, steps=steps, text=text, prompt=prompt, condition=condition, inner=inner)
 
 
 def _read_rgb(

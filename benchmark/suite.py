@@ -1,0 +1,87 @@
+"""Suite: the samples of a benchmark, the questions about each, and how an answer is scored. Rows of SUITES."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from openuni.benchmark.judge import Scored
+from openuni.benchmark.predictions import Prediction
+from openuni.generator import Ask
+from openuni.table import SUITES, load
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One sample as a suite lists it; nothing of it is decoded."""
+
+    sample: str
+    """Its name: a safe file name, another one for each sample, also where case does not count."""
+    cluster: str
+    """What is drawn together in the bootstrap: the scene, the prompt."""
+    family: str
+    caption: str
+    path: str
+    """Relative to the data's folder: what `ask` and `score` read."""
+    content: str
+    """Digest of all that is read."""
+    pairs: tuple[tuple[str, str], ...]
+    """(task, modality) questions that this sample can be asked."""
+    problem: str = ""
+    """Why it cannot be used, one snake_case word; such samples are counted and left out."""
+
+
+class Suite(Protocol):
+    """A suite. Made without arguments in each worker; `setup` loads what scoring needs."""
+
+    name: str
+    """Its key in SUITES."""
+    title: str
+    """What tables call it."""
+    version: str
+    """Raise it when the same answer gets other numbers."""
+    pairs: tuple[tuple[str, str], ...]
+    """All (task, modality) questions, in the order they are reported."""
+
+    def refuses(self, data: Path) -> str:
+        """Return why a folder cannot be this suite's data, one line; empty if it can."""
+        ...
+
+    def items(self, data: Path) -> Iterator[Item]:
+        """Yield the samples in a fixed order."""
+        ...
+
+    def ask(self, folder: Path, task: str, modality: str) -> Ask:
+        """Read what a question gives; the caller fills in caption, sample, number and seed.
+
+        Args:
+            folder: the sample's: data / Item.path.
+            task: one of Item.pairs,
+            modality: with it.
+        """
+        ...
+
+    def setup(self) -> None:
+        """Load what `score` needs, once for each worker."""
+        ...
+
+    def score(self, folder: Path, task: str, modality: str, prediction: Prediction) -> list[Scored]:
+        """Score an answer, read back from its files.
+
+        Returns:
+            The same metrics and protocols in the same order for every sample of a question.
+
+        Raises:
+            Absent: there is nothing to score it against.
+        """
+        ...
+
+
+def make_suite(name: str) -> Suite:
+    """Return the suite called `name`.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    suite: Suite = load("suite", SUITES, name)()
+    return suite

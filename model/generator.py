@@ -1,0 +1,323 @@
+"""Our models as generators: a checkpoint, run folder or export of ours, and the released UnityVideo's layout.
+
+Size rule: a clip is brought to the model's short side, its aspect kept as far as the grid of codec and network lets
+it, nothing cropped; frames go in one for one, the last one repeated until the codec takes their number. Answers come
+back to the clip's own size by openuni/resize.py.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from openuni.engine.atomic import sha256_of
+from openuni.engine.stage import Needs
+from openuni.errors import BadInput, MissingWeights, UnknownName
+from openuni.generator import RGB, Answer, Ask, Size
+from openuni.modality import Map
+from openuni.model import checkpoint
+from openuni.model.config import ModelConfig, read_config
+from openuni.model.pipeline import PRESET_PREFIX, Found, Output, UnityVideoPipeline, find, newest_export
+from openuni.model.presets import wan22_5b
+from openuni.model.pretrained import find as find_on_hub
+from openuni.model.rendering import Renderings
+from openuni.model.sampler import SAMPLERS, SamplerConfig, changed
+from openuni.resize import resized_frames, resized_map
+from openuni.table import METRICS, MODALITIES, MODEL_PRESETS, load
+
+VERSION = "1"
+"""Raise it when the same weights and settings get other answers."""
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+WHERE = ("device", "memory")
+"""Settings that decide where it runs, not what comes out."""
+
+
+@dataclass
+class OwnModel:
+    """A model of ours: a run folder (its newest export), a checkpoint, Wan weights, a Hub id, or preset:NAME."""
+
+    source: str
+    """What --model says."""
+    sampler: str = ""
+    """paper, release, wan or tiny; empty: the model's."""
+    steps: int | None = None
+    """Steps from noise to clean; None: the sampler's."""
+    guidance: float | None = None
+    """On the caption, 1 is none; None: the sampler's."""
+    guidance_modality: float = 1.0
+    """On the modality prompt."""
+    guidance_condition: float = 1.0
+    """On the map or the frames given."""
+    guidance_inner: float = 1.0
+    """Of generated maps on the RGB of joint."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto."""
+    dtype: str = ""
+    """float32 or bfloat16; empty: bfloat16 on a GPU, float32 else."""
+    memory: str = "auto"
+    """auto, or low: parts are on the device only while they work."""
+
+    kind: ClassVar[str] = "openuni"
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without loading.
+
+        Raises:
+            BadInput: an unknown sampler or dtype, or a number of steps below 1.
+        """
+        if self.sampler and self.sampler not in SAMPLERS:
+            raise UnknownName("sampler", self.sampler, SAMPLERS)
+        if self.dtype and self.dtype not in DTYPES:
+            raise UnknownName("dtype", self.dtype, DTYPES)
+        if self.steps is not None and self.steps < 1:
+            raise BadInput(f"--set model.steps={self.steps}: give at least 1.")
+
+    @property
+    def name(self) -> str:
+        """The folder's name, with the step of a run's export."""
+        if self._preset:
+            return self.source
+        path = Path(self.source).expanduser()
+        chosen, own = newest_export(path), path.resolve().name or self.source
+        return own if chosen == path else f"{own}-{chosen.name}"
+
+    @property
+    def needs(self) -> Needs:
+        """A GPU where it runs on one."""
+        return Needs(gpus=1.0 if self._device.startswith("cuda") else 0.0)
+
+    def fingerprint(self) -> str:
+        """See Generator.fingerprint."""
+        said = {"class": type(self).__qualname__, "version": VERSION, "settings": self._settings()}
+        text = json.dumps([said, self._hashes], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def capabilities(self) -> tuple[tuple[str, str], ...]:
+        """The tasks and modalities that training drew; RGB from text in any case."""
+        tasks = self._config.tasks
+        names = [name for name in self._modalities if tasks.modalities.get(name, 1) > 0]
+        trained = [task for task in ("est", "cond", "joint") if tasks.tasks.get(task, 0) > 0]
+        return (*((task, name) for task in trained for name in names), ("text", RGB))
+
+    def size(self) -> Size | None:
+        """The size of a clip in training."""
+        config = self._config
+        return Size(config.num_frames, config.height, config.width, config.fps)
+
+    def describe(self) -> dict[str, Any]:
+        """See Generator.describe."""
+        return {
+            "kind": self.kind,
+            "files": self._hashes,
+            "settings": self._settings(),
+            "config": self._config.to_json(),
+            "trained": not self._preset,
+        }
+
+    def setup(self) -> None:
+        """Load network, codec and text encoder."""
+        found = self._find(DTYPES[self._dtype])
+        self._pipeline = UnityVideoPipeline.of(found, device=self._device, memory=self.memory)
+
+    def __call__(self, ask: Ask) -> Answer:
+        """See Generator.__call__."""
+        pipeline = self._pipeline
+        frames, height, width = self._fitted(ask)
+        wanted: dict[str, Any] = {}
+        if ask.task == "est":
+            assert ask.rgb is not None, "est gives RGB"
+            wanted["rgb"] = _longer(resized_frames(ask.rgb, height=height, width=width), frames)
+        elif ask.task == "cond":
+            assert ask.map is not None, "cond gives a map"
+            small = resized_map(ask.modality, ask.map, height=height, width=width, smooth=False)
+            wanted["maps"] = {ask.modality: _longer_map(ask.modality, small, frames)}
+        else:
+            wanted |= {"num_frames": frames, "height": height, "width": width}
+        if ask.task in ("est", "joint"):
+            wanted["modalities"] = (ask.modality,)
+        if ask.modality_prompt:
+            wanted["modality_prompts"] = {ask.modality: ask.modality_prompt}
+        result = pipeline(ask.task, ask.caption, sampler=self._chosen_sampler(), seed=ask.seed, **wanted)
+        return self._answer(ask, result)
+
+    def _answer(self, ask: Ask, result: Output) -> Answer:
+        renderings = Renderings(self._pipeline.config.rendering)
+        about = {key: value for key, value in result.facts.items() if key != "model"}
+        about["predicted"] = {key: about.pop(key) for key in ("num_frames", "height", "width")}
+        given: dict[str, Any] = {}
+        if ask.task != "est":
+            assert result.rgb is not None, "all but est make RGB"
+            given["rgb"] = resized_frames(result.rgb[: ask.num_frames], height=ask.height, width=ask.width)
+        if ask.task in ("est", "joint"):
+            drawn = result.maps[ask.modality].frames[: ask.num_frames]
+            read = renderings.to_map(ask.modality, drawn)
+            given["map"] = resized_map(ask.modality, read, height=ask.height, width=ask.width)
+            given["rendering"] = drawn
+            metrics = [name for name in METRICS if name.partition(".")[0] == ask.modality]
+            reasons = {name: renderings.carries(ask.modality, name) for name in metrics}
+            given["lacks"] = {name: reason for name, reason in reasons.items() if reason}
+        return Answer(about=about, **given)
+
+    def _fitted(self, ask: Ask) -> tuple[int, int, int]:
+        """The clip's frames, height and width at which the model works; see the top of the file."""
+        pipeline, config = self._pipeline, self._pipeline.config
+        stride, (grid_h, grid_w) = pipeline.codec.stride.t, pipeline.grid
+        scale = min(config.height, config.width) / min(ask.height, ask.width)
+        sides = (max(step, round(side * scale / step) * step)
+                 for side, step in ((ask.height, grid_h), (ask.width, grid_w)))  # fmt: skip
+        height, width = sides
+        return -(-(ask.num_frames - 1) // stride) * stride + 1, height, width
+
+    def _chosen_sampler(self) -> SamplerConfig:
+        base = SAMPLERS[self.sampler] if self.sampler else self._pipeline.default_sampler()
+        return changed(
+            base, steps=self.steps, text=self.guidance, prompt=self.guidance_modality,
+            condition=self.guidance_condition, inner=self.guidance_inner,
+        )  # fmt: skip
+
+    def _settings(self) -> dict[str, Any]:
+        """What decides answers besides the weights."""
+        given = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("source", *WHERE)}
+        return {**given, "dtype": self._dtype}
+
+    @property
+    def _device(self) -> str:
+        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+
+    @property
+    def _dtype(self) -> str:
+        return self.dtype or ("bfloat16" if self._device.startswith("cuda") else "float32")
+
+    @property
+    def _preset(self) -> bool:
+        return self.source.startswith(PRESET_PREFIX)
+
+    @cached_property
+    def _path(self) -> Path:
+        """Where the weights are. Raises MissingWeights."""
+        path = newest_export(Path(self.source).expanduser())
+        return path if path.exists() else find_on_hub(self.source, ["transformer"], part="the transformer")
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        """File -> SHA-256 of all that is loaded; a preset's name where nothing is."""
+        if self._preset:
+            load("model preset", MODEL_PRESETS, self.source.removeprefix(PRESET_PREFIX))
+            return {self.source: "untrained"}
+        found = {path.name: sha256_of(path) for path in self._files()}
+        if not any(name.endswith((".safetensors", ".pt", ".pth", ".bin")) for name in found):
+            raise MissingWeights(
+                f"--model {self.source}: no weights are there (transformer/*.safetensors). Give a run folder with an "
+                "export, a checkpoint, or preset:NAME for random weights."
+            )
+        return found
+
+    def _files(self) -> Iterator[Path]:
+        path = self._path
+        if path.is_file():
+            yield path
+            return
+        folder = path / "transformer" if (path / "transformer").is_dir() else path
+        yield from sorted(one for one in folder.iterdir() if one.suffix in (".safetensors", ".json"))
+        if folder != path and (path / "openuni.json").is_file():
+            yield path / "openuni.json"
+
+    @cached_property
+    def _config(self) -> ModelConfig:
+        if self._preset:
+            preset: ModelConfig = load("model preset", MODEL_PRESETS, self.source.removeprefix(PRESET_PREFIX))().model
+            return preset
+        own = read_config(self._path) if self._path.is_dir() else None
+        return own or self._find(torch.float32).config
+
+    @cached_property
+    def _modalities(self) -> tuple[str, ...]:
+        if self._preset:
+            network = load("model preset", MODEL_PRESETS, self.source.removeprefix(PRESET_PREFIX))().network
+            return tuple(network.get("modalities", MODALITIES))
+        path = next((one for one in self._files() if one.name == "config.json"), None)
+        said = json.loads(path.read_text("utf-8")) if path else {}
+        return tuple(said.get("modalities", MODALITIES))
+
+    def _find(self, dtype: torch.dtype) -> Found:
+        return find(self.source, dtype=dtype)
+
+
+@dataclass
+class ReleasedModel(OwnModel):
+    """The released UnityVideo: DIR has checkpoints/*.safetensors (the EMA weights are taken) and config.json.
+
+    Codec, text encoder and size are those of its base, Wan2.2-TI2V-5B at 256 px and 33 frames; an openuni.json in DIR
+    says others. Sampler: the released code's (`release`).
+    """
+
+    kind: ClassVar[str] = "unityvideo"
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return f"unityvideo-{Path(self.source).expanduser().resolve().name}"
+
+    @cached_property
+    def _path(self) -> Path:
+        folder = Path(self.source).expanduser()
+        if folder.is_file():
+            return folder
+        files = sorted((*folder.glob("checkpoints/*.safetensors"), *folder.glob("*.safetensors")))
+        averaged = [one for one in files if one.stem.endswith("_ema")]
+        if not files:
+            raise MissingWeights(
+                f"--model unityvideo:{self.source}: no checkpoints/*.safetensors there. Give the folder of the "
+                "released weights, with its checkpoints/ and config.json."
+            )
+        return (averaged or files)[-1]
+
+    @property
+    def _folder(self) -> Path:
+        """What the user named."""
+        return self._path.parent.parent if self._path.parent.name == "checkpoints" else self._path.parent
+
+    def _files(self) -> Iterator[Path]:
+        yield self._path
+        yield from (path for name in ("config.json", "openuni.json") if (path := self._folder / name).is_file())
+
+    @cached_property
+    def _config(self) -> ModelConfig:
+        return read_config(self._folder) or replace(wan22_5b().model, sampler="release")
+
+    @cached_property
+    def _modalities(self) -> tuple[str, ...]:
+        return tuple(MODALITIES)
+
+    def _find(self, dtype: torch.dtype) -> Found:
+        path = self._folder / "config.json"
+        try:
+            said = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        except ValueError as error:
+            raise BadInput(f"{path} is no JSON: {error}.") from error
+        said = said if isinstance(said, dict) else {}
+        head = {key: said[key] for key in ("attention_head_dim",) if key in said}
+        loaded = checkpoint.load(self._path, dtype=dtype, **head)
+        if loaded.kind != "release":
+            raise BadInput(f"{self._path} holds {loaded.kind} weights, not the released UnityVideo's. Give --model "
+                           f"{self._folder} without unityvideo:.")  # fmt: skip
+        return Found(f"{self._path.name} (released UnityVideo)", loaded.network, self._config, trained=True)
+
+
+def _longer(frames: np.ndarray, count: int) -> np.ndarray:
+    """Frames with the last one repeated."""
+    return np.concatenate([frames, np.repeat(frames[-1:], count - len(frames), axis=0)])
+
+
+def _longer_map(name: str, map: Map, count: int) -> Map:
+    """A map with its last frame repeated; flow's is invalid already."""
+    per_frame = ("boxes",) if name == "skeleton" else tuple(map.arrays)
+    arrays = {key: _longer(array, count) if key in per_frame else array for key, array in map.arrays.items()}
+    valid = None if map.valid is None else _longer(map.valid, count)
+    return replace(map, data=_longer(map.data, count), valid=valid, arrays=arrays)

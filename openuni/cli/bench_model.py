@@ -1,0 +1,111 @@
+"""`openuni bench --model`: which data and output a model is scored with, and what is printed."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from openuni.cli.bench import SHOWN, print_main
+from openuni.cli.options import statuses
+from openuni.errors import BadInput
+
+if TYPE_CHECKING:
+    from openuni.benchmark.model_bench import ModelBenched
+    from openuni.generator import Generator
+
+OUT = "bench"
+
+
+def score_model(
+    model: str,
+    suites: tuple[str, ...],
+    data: Path | None,
+    out: Path | None,
+    *,
+    samples: int,
+    limit: int | None,
+    seed: int,
+    predict_only: bool,
+    unit_size: int | None,
+    set_: list[str] | None,
+    spread: tuple[str, int | None, float, str | None],
+) -> None:
+    """Predict, score and print. Without `data` the frozen scenes are rendered beside the output first."""
+    from openuni.benchmark.model_bench import ModelBenchConfig, bench_model
+    from openuni.config import parse_settings, refuse_unknown_parts
+    from openuni.engine.monitor import Breaker
+    from openuni.engine.run import choose_engine
+    from openuni.engine.stage import Needs
+    from openuni.errors import UnknownName
+    from openuni.generator import PART, make_generator
+    from openuni.table import SUITES
+
+    for name in suites:
+        if name not in SUITES:
+            raise UnknownName("suite", name, SUITES)
+    for option, value in (("samples", samples), ("limit", limit)):
+        if value is not None and value < 1:
+            raise BadInput(f"--{option} is {value}; give at least 1.")
+    settings = parse_settings(set_ or ())
+    refuse_unknown_parts(settings, [PART])
+    generator = make_generator(model, settings.get(PART))
+    generator.fingerprint()  # a model that is not there is said before anything is rendered
+    out = out or default_out(model, generator)
+    ray, workers, max_error_fraction, retry = spread
+    gpus = getattr(generator, "needs", Needs()).gpus
+    # Without Ray nothing deals out GPUs: one worker has the one there is.
+    engine = choose_engine(ray, workers or (1 if gpus and ray == "off" else None), cores=os.cpu_count() or 1)
+    try:
+        if data is None:
+            from openuni.benchmark.frozen_data import frozen_data
+
+            data = frozen_data(out, generator.size(), limit=limit, whole=bool(gpus), engine=engine)
+        config = ModelBenchConfig(
+            model=model, data=data, out=out, suites=suites, samples=samples, limit=limit, seed=seed,
+            predict_only=predict_only, unit_size=unit_size, settings=settings.get(PART, {}),
+        )  # fmt: skip
+        benched = bench_model(
+            config, engine, breaker=Breaker(max_error_fraction), retry=statuses(retry), generator=generator
+        )
+    finally:
+        engine.close()
+    print_model(benched, predict_only=predict_only)
+
+
+def default_out(model: str, generator: "Generator") -> Path:
+    """MODEL/bench where --model names a folder, else data/bench-NAME."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path / OUT
+    name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in generator.name)
+    return Path("data", f"bench-{name}")
+
+
+def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
+    """Print what was asked and answered, the main metrics with intervals, and where everything is."""
+    from openuni.benchmark.predictions import PREDICTIONS
+    from openuni.benchmark.records import RECORDS
+    from openuni.benchmark.results import RESULTS
+    from openuni.benchmark.summary import summarise
+
+    for (suite, task, modality), counts in benched.statuses.items():
+        other = "".join(f", {count:,} {why}" for why, count in counts.most_common() if why != "ok")
+        done = "predicted" if predict_only else "scored"
+        where = f"{benched.label}, {suite}"
+        typer.echo(f"\n{where}: {task} {modality}: {counts['ok']:,} of {counts.total():,} {done}{other}")
+        keys = (suite, task, modality)
+        mine = [one for one in benched.records if (one.suite, one.task, one.modality) == keys]
+        shown = SHOWN.get(modality, ())
+        lines = [line for line in summarise(mine) if (line.metric, line.protocol) in shown]
+        if any(line.clips for line in lines):
+            print_main([line for line in lines if line.clips])
+        missing = {one.metric: one.flags for one in mine if one.flags.startswith("not_carried:")}
+        for reason in dict.fromkeys(missing.values()):
+            names = ", ".join(name for name, flags in missing.items() if flags == reason)
+            typer.echo(f"  n/a: {names}: {reason.partition(':')[2].replace('_', ' ')}")
+    for reason, count in benched.skipped.most_common():
+        typer.echo(f"left out  {count:,} samples: {reason}", err=True)
+    typer.echo(f"\n{benched.system} on {benched.label}; predictions: {benched.out / PREDICTIONS}")
+    if not predict_only:
+        typer.echo(f"every number: {benched.out / RECORDS}; means and what decides them: {benched.out / RESULTS}")

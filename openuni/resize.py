@@ -1,0 +1,90 @@
+"""Resize: frames and maps at another height and width, everything in them kept: nothing is cropped.
+
+How a prediction gets to the truth's size. Pixels keep their centres: x' = (x + 1/2) W' / W - 1/2.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from openuni.modality import Map
+
+SMOOTH = {"depth", "flow"}
+"""Modalities whose values can be blended; ids, parts and their coordinates cannot."""
+
+
+def resized_frames(frames: np.ndarray, *, height: int, width: int) -> np.ndarray:
+    """Scale (T, H, W, 3) uint8 frames: area averages where both sides shrink or stay, cubic else. Unchanged at size."""
+    import cv2
+
+    if frames.shape[1:3] == (height, width):
+        return frames
+    smaller = height <= frames.shape[1] and width <= frames.shape[2]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in frames])
+
+
+def resized_map(name: str, map: Map, *, height: int, width: int, smooth: bool = True) -> Map:
+    """Scale a map, and the lengths in it.
+
+    Relative disparity and flow are blended bilinearly, where no invalid pixel takes part. Metric depth (infinite in
+    the sky), ids, parts, U and V, and what is valid are taken from the nearest pixel. Flow vectors, joints and boxes
+    are scaled, each axis by its own factor.
+
+    Args:
+        name: the modality.
+        map: one of it. A skeleton says its own height and width.
+        height: wanted, px.
+        width: wanted, px.
+        smooth: False takes the nearest pixel everywhere, as training does.
+    """
+    if name == "skeleton":
+        return _skeleton(map, height, width)
+    have = map.data.shape[1:3]
+    if have == (height, width):
+        return map
+    down, across = height / have[0], width / have[1]
+    rows = ((np.arange(height) + 0.5) / down).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) / across).astype(np.intp)
+
+    def nearest(array: np.ndarray) -> np.ndarray:
+        taken: np.ndarray = array[:, rows[:, None], columns[None]]
+        return taken
+
+    valid = None if map.valid is None else nearest(map.valid)
+    data = nearest(map.data)
+    if smooth and name in SMOOTH and map.facts.get("kind") != "metric_depth":
+        data = _blended(map, data, height, width)
+    if name == "flow":
+        data = data * np.array([across, down], np.float32)
+    return replace(map, data=data, valid=valid, arrays={key: nearest(array) for key, array in map.arrays.items()})
+
+
+def _blended(map: Map, nearest: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear values; the nearest pixel's where an invalid or infinite one would take part."""
+    import cv2
+
+    usable = np.isfinite(map.data) if map.data.ndim == 3 else np.isfinite(map.data).all(axis=-1)
+    if map.valid is not None:
+        usable &= map.valid
+    out = np.empty_like(nearest)
+    for frame, good, near, place in zip(map.data, usable, nearest, out, strict=True):
+        mask = good if frame.ndim == 2 else good[..., None]
+        filled = np.where(mask, frame, np.float32(0))
+        mixed = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+        whole = cv2.resize(good.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) >= 1 - 1e-6
+        place[:] = np.where(whole if frame.ndim == 2 else whole[..., None], mixed, near)
+    return out
+
+
+def _skeleton(map: Map, height: int, width: int) -> Map:
+    across, down = width / float(map.facts["width"]), height / float(map.facts["height"])
+    if (across, down) == (1, 1):
+        return map
+    data = map.data.copy()
+    data[..., :2] = (data[..., :2] + 0.5) * np.array([across, down], np.float32) - 0.5
+    arrays = dict(map.arrays)
+    if "boxes" in arrays:
+        scaled = (arrays["boxes"] + 0.5) * np.array([across, down] * 2, np.float32) - 0.5
+        arrays["boxes"] = scaled.astype(np.float32)
+    return replace(map, data=data, arrays=arrays, facts={**map.facts, "height": height, "width": width})

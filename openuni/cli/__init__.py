@@ -9,6 +9,10 @@ import typer
 
 from openuni import __version__
 from openuni.cli.bench import bench
+from openuni.cli.bench_compare import compare_runs
+from openuni.cli.bench_report import report_run
+from openuni.cli.bench_table import print_table
+from openuni.cli.bench_verify import verify_bench
 from openuni.cli.build import build
 from openuni.cli.demo import demo
 from openuni.cli.doctor import doctor
@@ -43,6 +47,13 @@ app.command("doctor")(doctor)
 app.command("demo")(demo)
 app.add_typer(bench, name="bench")
 app.add_typer(unibench, name="unibench")
+for name, command in (
+    ("compare", compare_runs),
+    ("table", print_table),
+    ("report", report_run),
+    ("verify", verify_bench),
+):
+    bench.command(name)(command)
 
 
 def _version(wanted: bool) -> None:

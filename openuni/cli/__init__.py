@@ -9,6 +9,7 @@ import typer
 
 from openuni import __version__
 from openuni.cli.bench import bench
+from openuni.cli.bench_layout import layout
 from openuni.cli.build import build
 from openuni.cli.demo import demo
 from openuni.cli.doctor import doctor
@@ -41,6 +42,7 @@ app.command("export")(export)
 app.command("list")(list_parts)
 app.command("doctor")(doctor)
 app.command("demo")(demo)
+bench.command("layout")(layout)
 app.add_typer(bench, name="bench")
 app.add_typer(unibench, name="unibench")
 

@@ -21,7 +21,7 @@ from openuni.engine.stage import Needs
 from openuni.errors import BadInput, MissingWeights, UnknownName
 from openuni.generator import RGB, Answer, Ask, Size
 from openuni.modality import Map
-from openuni.model import checkpoint
+from openuni.model import checkpoint, wan_names
 from openuni.model.config import ModelConfig, read_config
 from openuni.model.pipeline import PRESET_PREFIX, Found, Output, UnityVideoPipeline, find, newest_export
 from openuni.model.presets import wan22_5b
@@ -303,10 +303,9 @@ class ReleasedModel(OwnModel):
             raise BadInput(f"{path} is no JSON: {error}.") from error
         said = said if isinstance(said, dict) else {}
         head = {key: said[key] for key in ("attention_head_dim",) if key in said}
+        if not wan_names.is_release(checkpoint.read(self._path)[0]):
+            raise BadInput(f"{self._path} holds other weights than the released UnityVideo's: leave out unityvideo:.")
         loaded = checkpoint.load(self._path, dtype=dtype, **head)
-        if loaded.kind != "release":
-            raise BadInput(f"{self._path} holds {loaded.kind} weights, not the released UnityVideo's. Give --model "
-                           f"{self._folder} without unityvideo:.")  # fmt: skip
         return Found(f"{self._path.name} (released UnityVideo)", loaded.network, self._config, trained=True)
 
 

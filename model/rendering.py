@@ -99,3 +99,11 @@ class Renderings:
         if modality not in self._of:
             raise UnknownName("modality", modality, self._of)
         return self._of[modality]
+
+
+OWN = Renderings()
+"""RENDERINGS: the defaults, which can be read back best."""
+PAPER = Renderings(paper())
+TINY = Renderings(tiny())
+VACE = Renderings(RenderingConfig(depth_palette="gray"))
+"""VACE's gray depth, near is white; the others as OWN."""

@@ -146,6 +146,14 @@ MODEL_PRESETS = {
 }
 """Functions that make a network's shape and all that is around it."""
 
+RENDERINGS = {
+    "own": "openuni.model.rendering:OWN",
+    "paper": "openuni.model.rendering:PAPER",
+    "tiny": "openuni.model.rendering:TINY",
+    "vace": "openuni.model.rendering:VACE",
+}
+"""How colour-coded predictions were drawn: objects that read frames back as maps."""
+
 TEXT_ENCODERS = {
     "hash": "openuni.model.text.hash:HashText",
     "umt5": "openuni.model.text.umt5:Umt5Text",
@@ -155,6 +163,7 @@ TEXT_ENCODERS = {
 GENERATORS = {
     "openuni": "openuni.model.generator:OwnModel",
     "unityvideo": "openuni.model.generator:ReleasedModel",
+    "preds": "openuni.benchmark.preds.generator:Predictions",
 }
 """What `openuni bench --model SCHEME:REST` scores; openuni/generator.py has the door they stand behind."""
 

@@ -10,6 +10,7 @@ import typer
 from openuni import __version__
 from openuni.cli.bench import bench
 from openuni.cli.bench_compare import compare_runs
+from openuni.cli.bench_layout import layout
 from openuni.cli.bench_report import report_run
 from openuni.cli.bench_table import print_table
 from openuni.cli.bench_verify import verify_bench
@@ -48,6 +49,7 @@ app.command("demo")(demo)
 app.add_typer(bench, name="bench")
 app.add_typer(unibench, name="unibench")
 for name, command in (
+    ("layout", layout),
     ("compare", compare_runs),
     ("table", print_table),
     ("report", report_run),

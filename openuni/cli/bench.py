@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openuni.cli.options import MaxErrorFraction, Ray, Retry, Workers, statuses
+from openuni.cli.options import MaxErrorFraction, Ray, Retry, Weights, Workers, statuses
 
 if TYPE_CHECKING:
     from openuni.benchmark.annotator_bench import Benched
@@ -39,6 +39,7 @@ def bench(
     unit_size: Annotated[
         int | None, typer.Option(help="Clips committed at a time. [default: at most 256]", show_default=False)
     ] = None,
+    weights: Weights = None,
     ray: Ray = "auto",
     workers: Workers = None,
     set_: Annotated[
@@ -67,6 +68,7 @@ def bench(
         annotators=pairs,
         data=data,
         out=out,
+        weights=None if weights is None else str(weights),
         limit=limit,
         unit_size=unit_size,
         settings=parse_settings(set_ or ()),

@@ -49,8 +49,9 @@ class ExpertStage(Stage):
         self.batches = Batches(self.batch_size)
         check_packages(self.expert)
         self.found: Found = find_weights(self.expert, self.weights)
+        self.used = {name: find_weights(name, self.weights) for name in EXPERTS[self.expert].uses}
         # An instance's own values of class variables.
-        setattr(self, "weights_hash", weights_hash(self.found))  # noqa: B010
+        setattr(self, "weights_hash", weights_hash(self.found, *self.used.values()))  # noqa: B010
         if self.device == "cuda" or (self.device == "auto" and pick_device().type == "cuda"):
             setattr(self, "needs", Needs(cpus=1.0, gpus=1.0, vram_gb=self.vram_gb))  # noqa: B010
 

@@ -35,7 +35,7 @@ class Expert:
     """What is known of one expert."""
 
     modality: str
-    """What it makes: a modality's name, or "filter"."""
+    """What it makes: a modality's name, "filter", or "shared" for a network that others use."""
     files: tuple[File, ...]
     licence: str
     """Of the weights."""
@@ -47,6 +47,8 @@ class Expert:
     """Repository on the Hugging Face Hub, ORG/NAME."""
     folder: str = ""
     """Folder of the files under --weights; empty: the hub repository's name, and without one the folder itself."""
+    uses: tuple[str, ...] = ()
+    """Other rows of EXPERTS whose files it needs too: a network that several experts share."""
     package: str = ""
     """What else must be installed, as text for the user; empty: nothing but openuni."""
     imports: tuple[str, ...] = ()
@@ -185,6 +187,29 @@ EXPERTS: dict[str, Expert] = {
         folder="raft",
         package=_TORCHVISION,
         imports=("torchvision",),
+    ),
+    "clip-l14": Expert(
+        modality="shared",
+        files=transformers_files(1710.5),
+        licence="MIT",
+        read_at="https://github.com/openai/CLIP/blob/main/LICENSE",
+        allows_commercial=True,
+        hub="openai/clip-vit-large-patch14",
+    ),
+    "aesthetic": Expert(
+        modality="filter",
+        files=(
+            File(
+                name="sa_0_4_vit_l_14_linear.pth",
+                size_mb=0.004,
+                url="https://github.com/LAION-AI/aesthetic-predictor/raw/main/sa_0_4_vit_l_14_linear.pth",
+            ),
+        ),
+        licence="MIT",
+        read_at="https://github.com/LAION-AI/aesthetic-predictor/blob/main/LICENSE",
+        allows_commercial=True,
+        folder="aesthetic",
+        uses=("clip-l14",),
     ),
 }
 """In the order they are listed."""

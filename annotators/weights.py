@@ -6,13 +6,13 @@ of the Hugging Face Hub and of torch.hub. Nothing is ever downloaded here.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from openuni.annotators.experts import EXPERTS, Expert
+from openuni.annotators.experts import EXPERTS, Expert, File
 from openuni.engine.atomic import sha256_of
 from openuni.errors import BadInput, MissingWeights, UnknownName
 
@@ -84,11 +84,12 @@ def places(expert: Expert, weights: str | Path | None = None) -> Iterator[Path]:
     yield Path(os.environ.get("TORCH_HOME") or cache_home / "torch", "hub", "checkpoints")
 
 
-def weights_hash(found: Found) -> str:
+def weights_hash(*found: Found) -> str:
     """Return the SHA-256 of an expert's file; of several, that of the lines "hash  name"."""
-    if len(found.files) == 1:
-        return file_hash(found.files[0])
-    lines = "".join(f"{file_hash(path)}  {path.relative_to(found.folder).as_posix()}\n" for path in found.files)
+    files = [(one.folder, path) for one in found for path in one.files]
+    if len(files) == 1:
+        return file_hash(files[0][1])
+    lines = "".join(f"{file_hash(path)}  {path.relative_to(folder).as_posix()}\n" for folder, path in files)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -110,13 +111,45 @@ def check_packages(name: str) -> None:
         raise BadInput(f"Expert {name} needs {', '.join(missing)}: {EXPERTS[name].package}.")
 
 
-def check_commercial(names: list[str] | tuple[str, ...]) -> None:
+def check_commercial(names: Iterable[str]) -> None:
     """Raise BadInput unless all experts with weights among `names` may be used commercially."""
     for name in names:
-        expert = EXPERTS.get(name)
-        if expert is not None and not expert.commercial:
+        for one in (name, *(EXPERTS[name].uses if name in EXPERTS else ())):
+            expert = EXPERTS.get(one)
+            if expert is None or expert.commercial:
+                continue
             why = f"{expert.licence} (read at {expert.read_at})" if expert.read_at else f"unverified: {expert.licence}"
-            raise BadInput(f"--experts commercial refuses {name}: its licence is {why}. Leave out one of the two.")
+            raise BadInput(f"--experts commercial refuses {one}: its licence is {why}. Leave out one of the two.")
+
+
+class State(NamedTuple):
+    """One expert's files as they stand on this machine."""
+
+    found: Found | None
+    why: str
+    """What is missing, one line; empty if nothing is."""
+    other: tuple[str, ...]
+    """Files whose hash is not the published one: another version, or damaged."""
+
+    @property
+    def word(self) -> str:
+        """present, other version, or missing."""
+        return "missing" if self.found is None else "other version" if self.other else "present"
+
+
+def state_of(name: str, weights: str | Path | None = None) -> State:
+    """Say whether an expert's files are there and are the published ones. Those it shares with others count apart."""
+    try:
+        found = find_weights(name, weights)
+    except MissingWeights as error:
+        return State(None, str(error), ())
+    known = zip(expert_called(name).files, found.files, strict=True)
+    other = [path.name for file, path in known if path.name == file.name and _differs(file, path)]
+    return State(found, "", tuple(other))
+
+
+def _differs(file: File, path: Path) -> bool:
+    return bool(file.sha256) and not file_hash(path).startswith(file.sha256)
 
 
 def _files_in(folder: Path, expert: Expert) -> tuple[tuple[Path, ...], list[str]]:

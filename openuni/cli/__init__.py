@@ -19,6 +19,7 @@ from openuni.cli.list import list_parts
 from openuni.cli.show import show
 from openuni.cli.train import train
 from openuni.cli.unibench import unibench
+from openuni.cli.weights import weights
 from openuni.env import prepare
 from openuni.errors import OpenUniError, RunFailed
 
@@ -43,6 +44,7 @@ app.command("list")(list_parts)
 app.command("doctor")(doctor)
 app.command("demo")(demo)
 app.add_typer(unibench, name="unibench")
+app.add_typer(weights, name="weights")
 
 
 def _version(wanted: bool) -> None:

@@ -29,7 +29,10 @@ def build(
         ),
     ] = None,
     filters: Annotated[
-        str, typer.Option(help="Filters that score the clips, joined by commas; see `openuni list filters`.")
+        str,
+        typer.Option(
+            help="Filters that score the clips, joined by commas; all: those without weights. See `openuni list filters`."
+        ),
     ] = "all",
     preset: Annotated[
         str | None,

@@ -76,3 +76,28 @@ def save_raft(folder: Path, name: str = "raft_small_C_T_V2-01064c6d.pth", seed: 
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(network(weights=None).state_dict(), folder / name)
     return folder / name
+
+
+def save_clip(folder: Path, seed: int = 0) -> Path:
+    """Write a CLIPModel of 0.1 M parameters with its image processor, features of 16 numbers."""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPVisionConfig
+
+    torch.manual_seed(seed)
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = CLIPConfig(
+        text_config=CLIPTextConfig(**size, vocab_size=64, bos_token_id=1, eos_token_id=2).to_dict(),
+        vision_config=CLIPVisionConfig(**size, image_size=32, patch_size=8).to_dict(),
+        projection_dim=16,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def save_aesthetic_head(folder: Path, dim: int = 16) -> Path:
+    """Write LAION's head in its own format: a torch file with `weight` and `bias` of a linear layer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = torch.Generator().manual_seed(0)
+    state = {"weight": torch.randn(1, dim, generator=generator), "bias": torch.tensor([5.0])}
+    torch.save(state, folder / "sa_0_4_vit_l_14_linear.pth")
+    return folder

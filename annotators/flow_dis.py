@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from openuni.annotators.dis import lands_inside, length, make_dis, round_trip_error, sample, to_gray
+from openuni.annotators.dis import make_dis, to_gray
+from openuni.annotators.flow_check import COLUMNS, check_both_ways, flow_scores
 from openuni.engine.stage import Absent, Column, Result, Stage
 from openuni.modality import Map
 
@@ -16,14 +17,11 @@ class DisFlow(Stage):
 
     Result.map: data (T, H, W, 2) float32 px per frame, dense (also where it is not valid), last frame zeros; valid
     (T, H, W) bool, last frame all False. A pixel is valid if it lands inside the next frame and comes back to its
-    start: |f + b|^2 < relative (|f|^2 + |b|^2) + absolute, where b is the backward flow at f's end.
+    start (flow_check.check_both_ways).
 
     Raises:
         Absent: `too_short`, fewer than two frames.
         ValueError: an unknown preset.
-
-    Source of the check: Sundaram, Brox and Keutzer, "Dense point trajectories by GPU-accelerated large displacement
-    optical flow", ECCV 2010, eq. 5.
     """
 
     preset: str = "medium"
@@ -38,12 +36,7 @@ class DisFlow(Stage):
     modality: ClassVar[str | None] = "flow"
     expert: ClassVar[str] = "flow-dis"
     licence: ClassVar[str] = "Apache-2.0 (OpenCV DIS; no weights)"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("magnitude_mean_px", "px/frame", "mean length of the flow over valid pixels"),
-        Column("magnitude_p95_px", "px/frame", "95th percentile of the flow's length over valid pixels"),
-        Column("valid_fraction", "0..1", "share of pixels that pass the forward-backward check, last frame left out"),
-        Column("fb_error_px", "px", "mean forward-backward round-trip error over valid pixels"),
-    )
+    columns: ClassVar[tuple[Column, ...]] = COLUMNS
 
     def setup(self) -> None:
         """Make the DIS object, once per worker."""
@@ -63,18 +56,7 @@ class DisFlow(Stage):
         for t in range(len(gray) - 1):
             flow[t] = self._dis.calc(gray[t], gray[t + 1], None)
             backward = self._dis.calc(gray[t + 1], gray[t], None)
-            error[t] = round_trip_error(flow[t], backward)
-            squared = (flow[t] ** 2).sum(-1) + (sample(backward, flow[t]) ** 2).sum(-1)
-            valid[t] = (error[t] ** 2 < self.relative * squared + self.absolute_px2) & lands_inside(flow[t])
-        return Result(scores=_scores(flow, valid, error), map=Map(data=flow, valid=valid))
-
-
-def _scores(flow: np.ndarray, valid: np.ndarray, error: np.ndarray) -> dict[str, float | None]:
-    lengths = length(flow)[valid]
-    some = lengths.size > 0
-    return {
-        "magnitude_mean_px": float(lengths.mean(dtype=np.float64)) if some else None,
-        "magnitude_p95_px": float(np.percentile(lengths, 95)) if some else None,
-        "valid_fraction": float(valid[:-1].mean()),
-        "fb_error_px": float(error[valid].mean(dtype=np.float64)) if some else None,
-    }
+            valid[t], error[t] = check_both_ways(
+                flow[t], backward, relative=self.relative, absolute_px2=self.absolute_px2
+            )
+        return Result(scores=flow_scores(flow, valid, error), map=Map(data=flow, valid=valid))

@@ -36,6 +36,7 @@ FILTERS = {
     "watermark": "openuni.pipelines.filters.watermark:WatermarkFilter",
     "people": "openuni.pipelines.filters.people:HogPeopleFilter",
     "text": "openuni.pipelines.filters.text:TextFilter",
+    "aesthetic": "openuni.pipelines.filters.aesthetic:AestheticFilter",
     "duration": "openuni.pipelines.filters.duration:DurationFilter",
     "resolution": "openuni.pipelines.filters.resolution:ResolutionFilter",
     "container": "openuni.pipelines.filters.container:ContainerFilter",
@@ -54,6 +55,15 @@ ANNOTATORS = {
     "flow-dis": "openuni.annotators.flow_dis:DisFlow",
     "depth-motion": "openuni.annotators.depth_motion:MotionDepth",
     "segmentation-motion": "openuni.annotators.segmentation_motion:MotionSegmentation",
+    "depth-anything-v2-small": "openuni.annotators.depth_frames:DepthAnythingSmall",
+    "depth-anything-v2-base": "openuni.annotators.depth_frames:DepthAnythingBase",
+    "depth-anything-v2-large": "openuni.annotators.depth_frames:DepthAnything",
+    "depth-pro": "openuni.annotators.depth_frames:DepthPro",
+    "video-depth-anything-small": "openuni.annotators.depth_video:VideoDepthAnythingSmall",
+    "video-depth-anything-large": "openuni.annotators.depth_video:VideoDepthAnything",
+    "depth-anything-3-mono-large": "openuni.annotators.depth_video:DepthAnything3",
+    "raft-large": "openuni.annotators.flow_raft:Raft",
+    "raft-small": "openuni.annotators.flow_raft:RaftSmall",
     "truth-depth": "openuni.benchmark.synth.experts:TruthDepth",
     "truth-flow": "openuni.benchmark.synth.experts:TruthFlow",
     "truth-segmentation": "openuni.benchmark.synth.experts:TruthSegmentation",
@@ -70,11 +80,15 @@ PRESETS = {
 
 EXPERT_SETS: dict[str, tuple[str, ...]] = {
     "embedded": ("flow-dis", "depth-motion", "segmentation-motion"),
+    "paper": ("depth-anything-v2-large", "raft-large"),
+    "best": ("video-depth-anything-large", "raft-large"),
+    "commercial": ("depth-anything-v2-small", "flow-dis", "segmentation-motion"),
     "truth": ("truth-depth", "truth-flow", "truth-segmentation", "truth-skeleton", "truth-densepose"),
     "none": (),
 }
-"""Sets of experts that `--experts` knows besides single names. embedded: no weights, any CPU. truth: no estimates, the
-exact maps of rendered clips."""
+"""Sets of experts that `--experts` knows besides single names. embedded: no weights, any CPU. paper, best,
+commercial: with weights that the user brings, see openuni/annotators/experts.py; commercial takes only licences that
+were read and allow it. truth: no estimates, the exact maps of rendered clips."""
 
 RENDERED = {
     "list": "openuni.benchmark.synth.listing:list_rendered",

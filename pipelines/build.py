@@ -47,6 +47,8 @@ class BuildConfig:
     """Names in EXPERT_SETS or ANNOTATORS."""
     filters: tuple[str, ...] = ("all",)
     """Names in FILTERS, or "all". `duration` always runs: it costs nothing, and hours are counted by it."""
+    weights: str | None = None
+    """Folder of the experts' weights; None: OPENUNI_WEIGHTS and the libraries' caches alone."""
     preset: str | None = None
     """Preset of rules; None takes the one kept in the folder, and for a new folder the source's own."""
     rules: tuple[str, ...] = ()
@@ -109,8 +111,9 @@ class Build:
             accept=config.accept,
         )
         rules = decision.clip_rules()
-        filters = make_filters(config.filters, _with_published(config.settings, rules))
-        experts = make_experts(config.experts, config.settings)
+        weights = None if config.weights is None else str(Path(config.weights).absolute())
+        filters = make_filters(config.filters, _with_published(config.settings, rules), weights)
+        experts = make_experts(config.experts, config.settings, weights)
         checks = make_checks(experts, config.settings)
         parts = ["source", "frames", "rgb", *(stage.name for stage in (*filters, *experts, *checks))]
         refuse_unknown_parts(config.settings, parts)

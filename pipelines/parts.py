@@ -1,8 +1,10 @@
 """Parts of a build by name: its source, filters, experts and checks, with the user's settings applied."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from openuni.annotators.expert import ExpertStage
+from openuni.annotators.weights import check_commercial
 from openuni.config import Settings, configured
 from openuni.engine.stage import Stage
 from openuni.errors import BadInput, UnknownName
@@ -16,33 +18,43 @@ def make_source(name: str, root: Path | None, settings: Settings) -> Source:
     return source
 
 
-def make_filters(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
+def make_filters(names: Sequence[str], settings: Settings, weights: str | None = None) -> tuple[Stage, ...]:
     """Return the filters that `--filters` names, in the order of FILTERS; `duration` is always among them.
 
     Args:
-        names: names in FILTERS, or "all".
+        names: names in FILTERS, or "all": all that need no weights of the user's.
         settings: `--set filter.parameter=value`.
+        weights: the folder of --weights.
 
     Raises:
         UnknownName: there is no filter of a name.
+        MissingWeights: a filter's weights are not there.
     """
     for name in names:
         if name not in FILTERS and name != "all":
             raise UnknownName("filter", name, ["all", *FILTERS])
-    chosen = [name for name in FILTERS if "all" in names or name in (*names, "duration")]
-    return tuple(configured(load("filter", FILTERS, name), settings.get(name, {}), part=name) for name in chosen)
+    classes = {name: load("filter", FILTERS, name) for name in FILTERS}
+    chosen = [
+        name
+        for name, cls in classes.items()
+        if name in (*names, "duration") or ("all" in names and not issubclass(cls, ExpertStage))
+    ]
+    return tuple(_made(classes[name], settings.get(name, {}), weights, part=name) for name in chosen)
 
 
-def make_experts(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
+def make_experts(names: Sequence[str], settings: Settings, weights: str | None = None) -> tuple[Stage, ...]:
     """Return the experts that `--experts` names, each behind those that it reads.
 
     Args:
         names: names in EXPERT_SETS or ANNOTATORS; a later one replaces an earlier one of the same modality.
         settings: applied by modality: `--set flow.parameter=value`.
+        weights: the folder of --weights.
 
     Raises:
         UnknownName: a name is in neither table.
-        BadInput: an expert reads a modality that no chosen expert makes.
+        BadInput: an expert reads a modality that no chosen expert makes; `commercial` is named beside an expert whose
+            licence forbids commercial use or was not read.
+        MissingWeights: an expert's weights are not there.
     """
     chosen: dict[str, type[Stage]] = {}
     for name in names:
@@ -51,6 +63,8 @@ def make_experts(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
         for expert in EXPERT_SETS.get(name, (name,)):
             cls = load("expert", ANNOTATORS, expert)
             chosen[cls.name] = cls
+    if "commercial" in names:
+        check_commercial([cls.expert for cls in chosen.values()])
     ordered: list[str] = []
     while len(ordered) < len(chosen):
         ready = [name for name, cls in chosen.items() if name not in ordered and set(cls.reads) <= set(ordered)]
@@ -61,7 +75,7 @@ def make_experts(names: Sequence[str], settings: Settings) -> tuple[Stage, ...]:
                 f"Expert {cls.expert} ({name}) reads {', '.join(missing)}; add an expert for it to --experts."
             )
         ordered.append(ready[0])
-    return tuple(configured(chosen[name], settings.get(name, {}), part=name) for name in ordered)
+    return tuple(_made(chosen[name], settings.get(name, {}), weights, part=name) for name in ordered)
 
 
 def make_checks(experts: Sequence[Stage], settings: Settings) -> tuple[Stage, ...]:
@@ -70,3 +84,10 @@ def make_checks(experts: Sequence[Stage], settings: Settings) -> tuple[Stage, ..
     classes = {name: load("check", CHECKS, name) for name in CHECKS}
     chosen = {name: cls for name, cls in classes.items() if {cls.judges, *cls.reads} <= made}
     return tuple(configured(cls, settings.get(name, {}), part=name) for name, cls in chosen.items())
+
+
+def _made(cls: type[Stage], settings: Mapping[str, str], weights: str | None, *, part: str) -> Stage:
+    """Make a stage; only those that need weights are told where they are."""
+    fixed = {"weights": weights} if issubclass(cls, ExpertStage) else {}
+    stage: Stage = configured(cls, settings, part=part, **fixed)
+    return stage

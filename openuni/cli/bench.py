@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openuni.cli.options import MaxErrorFraction, Ray, Retry, Workers, statuses
+from openuni.cli.options import MaxErrorFraction, Ray, Retry, Weights, Workers, statuses
 
 if TYPE_CHECKING:
     from openuni.benchmark.annotator_bench import Benched
@@ -67,6 +67,7 @@ def run_bench(
     unit_size: Annotated[
         int | None, typer.Option(help="Clips committed at a time. [default: at most 256]", show_default=False)
     ] = None,
+    weights: Weights = None,
     ray: Ray = "auto",
     workers: Workers = None,
     set_: Annotated[
@@ -102,13 +103,14 @@ def run_bench(
     given = {"--suite": suite, "--samples": samples != 1, "--seed": seed, "--predict-only": predict_only}
     if wrong := [name for name, value in given.items() if value]:
         raise BadInput(f"{', '.join(wrong)}: only --model takes that.")
-    _score_annotators(annotator, data, out, limit, unit_size, set_, spread)
+    _score_annotators(annotator, data, out, weights, limit, unit_size, set_, spread)
 
 
 def _score_annotators(
     annotator: list[str],
     data: Path | None,
     out: Path | None,
+    weights: Path | None,
     limit: int | None,
     unit_size: int | None,
     set_: list[str] | None,
@@ -127,6 +129,7 @@ def _score_annotators(
         annotators=pairs,
         data=data,
         out=out or Path("data", "bench-annotators"),
+        weights=None if weights is None else str(weights),
         limit=limit,
         unit_size=unit_size,
         settings=parse_settings(set_ or ()),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openuni.cli.options import MaxErrorFraction, Ray, Retry, Workers, statuses
+from openuni.cli.options import MaxErrorFraction, Ray, Retry, Weights, Workers, statuses
 
 if TYPE_CHECKING:
     from openuni.pipelines.build import Build, Built
@@ -22,10 +22,15 @@ def build(
     out: Annotated[Path | None, typer.Option(help="Output folder. [default: data/SOURCE]", show_default=False)] = None,
     experts: Annotated[
         list[str] | None,
-        typer.Option(help="Expert or set of experts; may be repeated. [default: embedded]", show_default=False),
+        typer.Option(
+            help="Expert or set of experts (embedded, paper, best, commercial, truth, none); may be repeated. "
+            "[default: embedded]",
+            show_default=False,
+        ),
     ] = None,
     filters: Annotated[
-        str, typer.Option(help="Filters that score the clips, joined by commas; see `openuni list filters`.")
+        str,
+        typer.Option(help="Filters that score the clips, or all (that need no weights). See `openuni list filters`."),
     ] = "all",
     preset: Annotated[
         str | None,
@@ -51,6 +56,7 @@ def build(
     unit_size: Annotated[
         int | None, typer.Option(help="Clips per shard. [default: at most 256]", show_default=False)
     ] = None,
+    weights: Weights = None,
     ray: Ray = "auto",
     workers: Workers = None,
     set_: Annotated[
@@ -74,6 +80,7 @@ def build(
         out=out or Path("data", source),
         experts=tuple(name for text in experts or ["embedded"] for name in text.split(",")),
         filters=tuple(filters.split(",")),
+        weights=None if weights is None else str(weights),
         preset=preset,
         rules=tuple(rule or ()),
         accept=parse_accept(accept or ()),

@@ -94,7 +94,7 @@ def report(*, ray: bool = False, gpu: bool = False) -> list[Check]:
     """
     checks = [check_python(sys.version_info[:2]), *check_packages(_requirements())]
     checks += [check_cv2(_installed(CV2_FLAVOURS)), check_codecs(), check_decord(), check_ocr()]
-    checks += [*check_machine(Path.cwd()), check_gpu(_nvidia_smi())]
+    checks += [*check_machine(Path.cwd()), check_gpu(_nvidia_smi()), *check_experts()]
     if gpu:
         checks.append(check_torch_gpu())
     if ray:
@@ -232,6 +232,26 @@ def check_gpu(listing: str | None) -> Check:
         return Check("gpu", "ok", "; ".join(listing.splitlines()))
     advice = "Nothing needed for embedded experts, tiny_cpu and UniBench-mini; larger ones need a CUDA GPU."
     return Check("gpu", "warn", "none (nvidia-smi)", advice)
+
+
+def check_experts() -> Iterator[Check]:
+    """Say which sets of experts would run here: their weights and packages are looked for, nothing is loaded."""
+    from openuni.annotators.experts import EXPERTS, PROFILES
+    from openuni.annotators.weights import missing_packages, state_of
+    from openuni.table import EXPERT_SETS
+
+    for profile in PROFILES:
+        lacks = []
+        for name in EXPERT_SETS[profile]:
+            for one in (name, *(EXPERTS[name].uses if name in EXPERTS else ())):
+                if one in EXPERTS and (state_of(one).found is None or missing_packages(EXPERTS[one])):
+                    lacks.append(one)
+        members = ", ".join(EXPERT_SETS[profile])
+        if lacks:
+            advice = f"If you need it: openuni weights --profile {profile}"
+            yield Check(f"experts {profile}", "warn", f"not here: {', '.join(lacks)}", advice)
+        else:
+            yield Check(f"experts {profile}", "ok", members)
 
 
 def check_torch_gpu() -> Check:

@@ -1,5 +1,6 @@
 """Options that commands share: how a run is spread, retried and stopped. Each command gives its own defaults."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,15 @@ Workers = Annotated[
 Retry = Annotated[str | None, typer.Option(help="Run clips of these statuses again: error, crash.", show_default=False)]
 MaxErrorFraction = Annotated[
     float, typer.Option(help="Stop when more than this share of at least 50 clips failed.", min=0.0, max=1.0)
+]
+
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the experts' weights; see `openuni weights`. [default: $OPENUNI_WEIGHTS, then the libraries' "
+        "caches]",
+        show_default=False,
+    ),
 ]
 
 

@@ -1,0 +1,100 @@
+"""Where an expert computes: device, number format, and batches that shrink when a GPU's memory is full."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from openuni.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+
+
+class OutOfMemory(RuntimeError):
+    """One picture alone does not fit the GPU's memory."""
+
+
+def pick_device(wanted: str = "auto") -> "torch.device":
+    """Return the device to compute on.
+
+    Args:
+        wanted: auto (CUDA if torch can use one, else CPU), cpu or cuda.
+
+    Raises:
+        BadInput: another word, or CUDA where there is none.
+    """
+    import torch
+
+    if wanted not in DEVICES:
+        raise BadInput(f"device must be one of {', '.join(DEVICES)}, got {wanted!r}.")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise BadInput(
+            "device is cuda, but torch sees no CUDA GPU here. Use device=auto; openuni doctor --gpu says more."
+        )
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
+
+
+def pick_dtype(device: "torch.device", wanted: str = "auto") -> "torch.dtype":
+    """Return the number format: float16 on CUDA, float32 on a CPU, unless `wanted` says another.
+
+    Raises:
+        BadInput: an unknown word.
+    """
+    import torch
+
+    if wanted not in PRECISIONS:
+        raise BadInput(f"precision must be one of {', '.join(PRECISIONS)}, got {wanted!r}.")
+    if wanted == "auto":
+        wanted = "float16" if device.type == "cuda" else "float32"
+    found: torch.dtype = getattr(torch, wanted)
+    return found
+
+
+class Batches:
+    """Runs a network over many pictures, as many at a time as fit.
+
+    The size that has fitted is kept for the next call, so a clip does not find out again what the last one did.
+    """
+
+    def __init__(self, size: int) -> None:
+        if size < 1:
+            raise BadInput(f"batch_size must be 1 or more, got {size}.")
+        self.size = size
+
+    def run(self, call: Callable[..., Any], *inputs: "torch.Tensor") -> list[Any]:
+        """Call `call` on consecutive slices of the inputs and return what it gave for each slice.
+
+        Args:
+            call: takes as many tensors as there are inputs.
+            inputs: tensors of one length N >= 1.
+
+        Raises:
+            OutOfMemory: CUDA's memory does not hold a batch of one. The message says its size.
+        """
+        import torch
+
+        outputs, at = [], 0
+        while at < len(inputs[0]):
+            part = [one[at : at + self.size] for one in inputs]
+            try:
+                outputs.append(call(*part))
+            except torch.cuda.OutOfMemoryError as error:
+                if len(part[0]) == 1:
+                    shape = tuple(part[0].shape)
+                    raise OutOfMemory(
+                        f"CUDA out of memory with a batch of one, {shape}. Use a smaller network or smaller frames."
+                    ) from error
+                self.size = len(part[0]) // 2
+                logger.warning("CUDA out of memory with a batch of %d; going on with %d", len(part[0]), self.size)
+            else:
+                at += len(part[0])
+                continue
+            torch.cuda.empty_cache()  # outside the handler, where the error no longer holds the tensors
+        return outputs

@@ -1,0 +1,222 @@
+"""Experts whose weights the user brings: files, licence and where each comes from. One literal table, facts only.
+
+What `openuni weights` prints, what annotators/weights.py looks for, and what `--experts commercial` goes by. The
+stages themselves are rows of ANNOTATORS and FILTERS in openuni/table.py under the same names.
+"""
+
+from dataclasses import dataclass
+
+HUB = "https://huggingface.co"
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One file that an expert needs."""
+
+    name: str
+    """As it is called where it is published; its place inside the expert's folder."""
+    also: tuple[str, ...] = ()
+    """Other names that do as well: another checkpoint of the same network, or another format."""
+    size_mb: float | None = None
+    """Published or computed from the published number of parameters, 10^6 bytes; None: not known."""
+    sha256: str = ""
+    """Published hash, or its published first digits; empty: none is published."""
+    url: str = ""
+    """Where it comes from, if that is not a file of `Expert.hub`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that will do, the usual one first."""
+        return (self.name, *self.also)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expert:
+    """What is known of one expert."""
+
+    modality: str
+    """What it makes: a modality's name, "filter", or "shared" for a network that others use."""
+    files: tuple[File, ...]
+    licence: str
+    """Of the weights."""
+    read_at: str = ""
+    """Where that licence was read; empty: unverified, and therefore not `commercial`."""
+    allows_commercial: bool = False
+    """Whether the licence allows commercial use. Counts only together with `read_at`."""
+    hub: str = ""
+    """Repository on the Hugging Face Hub, ORG/NAME."""
+    folder: str = ""
+    """Folder of the files under --weights; empty: the hub repository's name, and without one the folder itself."""
+    uses: tuple[str, ...] = ()
+    """Other rows of EXPERTS whose files it needs too: a network that several experts share."""
+    package: str = ""
+    """What else must be installed, as text for the user; empty: nothing but openuni."""
+    imports: tuple[str, ...] = ()
+    """Modules that the package brings."""
+    commands: tuple[str, ...] = ()
+    """Shell commands that fetch the files, if the hub's does not do; {dir} is the --weights folder."""
+
+    @property
+    def commercial(self) -> bool:
+        """Whether `--experts commercial` may use it: the licence allows it and was read."""
+        return self.allows_commercial and bool(self.read_at)
+
+    @property
+    def terms(self) -> str:
+        """The licence with where it was read, as it is written to every sample."""
+        return f"{self.licence} ({f'read at {self.read_at}' if self.read_at else 'unverified'})"
+
+    @property
+    def place(self) -> str:
+        """The expert's folder under --weights; "." for the folder itself."""
+        return self.folder or self.hub.partition("/")[2] or "."
+
+    def command(self, weights: str = "DIR") -> str:
+        """Return the shell command that gets the files into the folder `weights`."""
+        if self.commands:
+            return " && ".join(self.commands).format(dir=weights)
+        if self.hub:
+            names = " ".join(file.name for file in self.files)
+            return f"hf download {self.hub} {names} --local-dir {weights}/{self.place}"
+        into = weights if self.place == "." else f"{weights}/{self.place}"
+        return " && ".join(f"curl -L --create-dirs -o {into}/{file.name} {file.url}" for file in self.files)
+
+
+def transformers_files(size_mb: float | None, processor: str = "preprocessor_config.json") -> tuple[File, ...]:
+    """Return the files of a transformers model for pictures, as save_pretrained writes them."""
+    model = File(name="model.safetensors", also=("pytorch_model.bin",), size_mb=size_mb)
+    return (File(name="config.json"), File(name=processor), model)
+
+
+_DA2 = "https://github.com/DepthAnything/Depth-Anything-V2/blob/main/README.md"
+_VDA = "https://github.com/DepthAnything/Video-Depth-Anything/blob/main/README.md"
+_DA3 = "https://github.com/ByteDance-Seed/Depth-Anything-3/blob/main/README.md"
+_VDA_PACKAGE = "a checkout of https://github.com/DepthAnything/Video-Depth-Anything on PYTHONPATH"
+_DA3_PACKAGE = "a checkout of https://github.com/ByteDance-Seed/Depth-Anything-3, installed with pip install -e"
+_TORCHVISION = "torchvision (pip install 'openuni[experts]')"
+_TORCHVISION_URL = "https://download.pytorch.org/models"
+
+# Sizes of depth models: 4 bytes for each parameter, whose numbers stand in the READMEs above.
+EXPERTS: dict[str, Expert] = {
+    "depth-anything-v2-small": Expert(
+        modality="depth",
+        files=transformers_files(99.2),
+        licence="Apache-2.0",
+        read_at=_DA2,
+        allows_commercial=True,
+        hub="depth-anything/Depth-Anything-V2-Small-hf",
+    ),
+    "depth-anything-v2-base": Expert(
+        modality="depth",
+        files=transformers_files(390.0),
+        licence="CC-BY-NC-4.0",
+        read_at=_DA2,
+        hub="depth-anything/Depth-Anything-V2-Base-hf",
+    ),
+    "depth-anything-v2-large": Expert(
+        modality="depth",
+        files=transformers_files(1341.2),
+        licence="CC-BY-NC-4.0",
+        read_at=_DA2,
+        hub="depth-anything/Depth-Anything-V2-Large-hf",
+    ),
+    "depth-pro": Expert(
+        modality="depth",
+        files=transformers_files(None),
+        licence="Apple's own (LICENSE in github.com/apple/ml-depth-pro)",
+        hub="apple/DepthPro-hf",
+    ),
+    "video-depth-anything-small": Expert(
+        modality="depth",
+        files=(File(name="video_depth_anything_vits.pth", size_mb=113.6),),
+        licence="Apache-2.0",
+        read_at=_VDA,
+        allows_commercial=True,
+        hub="depth-anything/Video-Depth-Anything-Small",
+        package=_VDA_PACKAGE,
+        imports=("video_depth_anything",),
+    ),
+    "video-depth-anything-large": Expert(
+        modality="depth",
+        files=(File(name="video_depth_anything_vitl.pth", size_mb=1527.2),),
+        licence="CC-BY-NC-4.0",
+        read_at=_VDA,
+        hub="depth-anything/Video-Depth-Anything-Large",
+        package=_VDA_PACKAGE,
+        imports=("video_depth_anything",),
+    ),
+    "depth-anything-3-mono-large": Expert(
+        modality="depth",
+        files=(File(name="config.json"), File(name="model.safetensors", size_mb=1400.0)),
+        licence="Apache-2.0",
+        read_at=_DA3,
+        allows_commercial=True,
+        hub="depth-anything/DA3MONO-LARGE",
+        package=_DA3_PACKAGE,
+        imports=("depth_anything_3",),
+    ),
+    "raft-large": Expert(
+        modality="flow",
+        # The part of the name behind the last "-" is how torch's hub checks a file: first digits of its SHA-256.
+        files=(
+            File(
+                name="raft_large_C_T_SKHT_V2-ff5fadd5.pth",
+                also=("raft_large_C_T_V2-1bb1363a.pth", "raft-things.pth", "raft-sintel.pth"),
+                size_mb=21.1,
+                sha256="ff5fadd5",
+                url=f"{_TORCHVISION_URL}/raft_large_C_T_SKHT_V2-ff5fadd5.pth",
+            ),
+        ),
+        licence="BSD-3-Clause code; torchvision states no licence for the weights",
+        folder="raft",
+        package=_TORCHVISION,
+        imports=("torchvision",),
+    ),
+    "raft-small": Expert(
+        modality="flow",
+        files=(
+            File(
+                name="raft_small_C_T_V2-01064c6d.pth",
+                also=("raft_small_C_T_V1-ad48884c.pth", "raft-small.pth"),
+                size_mb=4.0,
+                sha256="01064c6d",
+                url=f"{_TORCHVISION_URL}/raft_small_C_T_V2-01064c6d.pth",
+            ),
+        ),
+        licence="BSD-3-Clause code; torchvision states no licence for the weights",
+        folder="raft",
+        package=_TORCHVISION,
+        imports=("torchvision",),
+    ),
+    "clip-l14": Expert(
+        modality="shared",
+        files=transformers_files(1710.5),
+        licence="MIT",
+        read_at="https://github.com/openai/CLIP/blob/main/LICENSE",
+        allows_commercial=True,
+        hub="openai/clip-vit-large-patch14",
+    ),
+    "aesthetic": Expert(
+        modality="filter",
+        files=(
+            File(
+                name="sa_0_4_vit_l_14_linear.pth",
+                size_mb=0.004,
+                url="https://github.com/LAION-AI/aesthetic-predictor/raw/main/sa_0_4_vit_l_14_linear.pth",
+            ),
+        ),
+        licence="MIT",
+        read_at="https://github.com/LAION-AI/aesthetic-predictor/blob/main/LICENSE",
+        allows_commercial=True,
+        folder="aesthetic",
+        uses=("clip-l14",),
+    ),
+}
+"""In the order they are listed."""
+
+PROFILES = {
+    "paper": "Depth Anything V2, RAFT, SAM, DWPose, DensePose: UnityVideo names no sizes, so the largest",
+    "best": "the most accurate that has a loader here",
+    "commercial": "licences that were read and allow commercial use; what has none is left to the embedded annotators",
+}
+"""Sets of experts that `openuni weights --profile` and `--experts` know; their members stand in EXPERT_SETS."""

@@ -1,0 +1,95 @@
+"""openuni weights: what is said of each expert, and that verify tells a right map from one that says nothing."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from openuni.annotators.experts import EXPERTS
+from openuni.benchmark import verify_experts as module
+from openuni.cli import app
+from openuni.cli.doctor import check_experts
+from openuni.errors import BadInput, UnknownName
+from openuni.table import ANNOTATORS, EXPERT_SETS, FILTERS
+from tests.annotators.tiny_experts import save_depth_anything, save_raft
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENUNI_WEIGHTS", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    save_depth_anything(folder / "Depth-Anything-V2-Small-hf")
+    save_raft(folder / "raft")
+    return folder
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["weights", *map(str, words)], catch_exceptions=False, env={"COLUMNS": "160"})
+
+
+def test_each_expert_has_place_licence_and_command(folder):
+    found = {row["expert"]: row for row in json.loads(run("--weights", folder, "--json").stdout)}
+    assert set(found) == set(EXPERTS)
+    small, large, raft = (found[name] for name in ("depth-anything-v2-small", "depth-anything-v2-large", "raft-small"))
+    assert (small["state"], small["commercial"]) == ("present", True)
+    assert small["place"] == str(folder / "Depth-Anything-V2-Small-hf")
+    assert (large["state"], large["commercial"]) == ("missing", False)
+    assert large["command"].startswith("hf download depth-anything/Depth-Anything-V2-Large-hf config.json")
+    assert raft["state"] == "other version" and raft["other_version"] == ["raft_small_C_T_V2-01064c6d.pth"]
+    assert "unverified" in raft["licence"] and not raft["commercial"]
+
+
+def test_the_table_ends_with_what_is_here_and_shows_commands_whole(folder):
+    said = run("--weights", folder).stdout
+    assert f"2 of {len(EXPERTS)} are here" in said
+    assert f"  {EXPERTS['raft-large'].command(str(folder))}\n" in said
+
+
+def test_a_profile_lists_its_members_and_what_they_use():
+    names = [row["expert"] for row in json.loads(run("--profile", "commercial", "--json").stdout)]
+    assert names == [name for name in EXPERT_SETS["commercial"] if name in EXPERTS]
+    with pytest.raises(UnknownName, match="Unknown profile 'papr'. Did you mean 'paper'"):
+        run("--profile", "papr")
+
+
+def test_every_expert_with_weights_has_a_loader_and_every_set_is_made_of_parts():
+    for name, expert in EXPERTS.items():
+        table = {"filter": FILTERS, "shared": EXPERTS}.get(expert.modality, ANNOTATORS)
+        assert name in table, name
+    assert all(EXPERTS[name].commercial for name in EXPERT_SETS["commercial"] if name in EXPERTS)
+
+
+def test_doctor_says_which_sets_would_run(folder, monkeypatch):
+    said = {check.name: check for check in check_experts()}
+    assert said["experts paper"].status == "warn" and "depth-anything-v2-large" in said["experts paper"].found
+    assert said["experts paper"].advice == "If you need it: openuni weights --profile paper"
+    monkeypatch.setenv("OPENUNI_WEIGHTS", str(folder))
+    said = {check.name: check for check in check_experts()}
+    assert said["experts commercial"].status == "ok"
+
+
+def test_verify_passes_truth_and_embedded_flow_and_refuses_random_networks(folder):
+    names = ["truth-depth", "flow-dis", "raft-small", "depth-anything-v2-small"]
+    done = run("verify", *names, "--weights", folder)
+    assert done.exit_code == 1
+    lines = {line.split()[1].rstrip(":"): line for line in done.stdout.splitlines() if ":" in line}
+    assert [lines[name][:3] for name in names] == ["ok ", "ok ", "BAD", "BAD"]
+    assert "2 of 4 experts are out of range: raft-small, depth-anything-v2-small" in done.stdout
+
+
+def test_verify_says_what_kept_an_expert_from_running(tmp_path):
+    (one,) = module.verify(["depth-pro"], str(tmp_path))
+    assert not one.ok and one.said.startswith("Weights of depth-pro: config.json")
+
+
+def test_verify_without_any_weights_is_a_clear_line(tmp_path):
+    with pytest.raises(BadInput, match="No expert's weights are here"):
+        run("verify", "--weights", tmp_path)
+    with pytest.raises(BadInput, match="Write --weights behind verify"):
+        run("--weights", tmp_path, "verify")

@@ -1,0 +1,128 @@
+"""Experts through `openuni build` and `bench`: tiny networks in the published formats, offline, on a real clip."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from openuni.annotators.weights import file_hash
+from openuni.cli import app
+from openuni.engine.local import LocalEngine
+from openuni.errors import BadInput, MissingWeights
+from openuni.pipelines.parts import make_experts, make_filters
+from tests.annotators.tiny_experts import save_depth_anything, save_depth_pro, save_raft
+
+FAST = ("--preset", "none", "--filters", "duration", "--ray", "off", "--limit", "1")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    save_depth_anything(folder / "Depth-Anything-V2-Small-hf")
+    save_depth_anything(folder / "Depth-Anything-V2-Large-hf", seed=1)
+    save_depth_pro(folder / "DepthPro-hf")
+    save_raft(folder / "raft")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path):
+    """No network, no caches of this machine."""
+    import socket
+
+    def refuse(*args, **kwargs):
+        raise AssertionError(f"a connection was tried: {args}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr("openuni.engine.run.choose_engine", lambda *args, **kwargs: LocalEngine(0))  # in this process
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("OPENUNI_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="module")
+def good_clip(clips_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one")
+    (folder / "good_0.mp4").write_bytes((clips_folder / "good_0.mp4").read_bytes())
+    return folder
+
+
+def build(root, out, *words):
+    command = ["build", "--source", "folder", "--root", str(root), "--out", str(out), *FAST, *map(str, words)]
+    return CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_depth_and_flow_experts_annotate_a_real_clip(weights, good_clip, tmp_path):
+    experts = ("--experts", "depth-anything-v2-small,raft-small", "--weights", weights, "--set", "flow.updates=2")
+    done = build(good_clip, tmp_path / "out", *experts, "--set", "frames.num_frames=5")
+    assert done.exit_code == 0, done.output
+    assert "depth              1 samples" in done.output and "flow               1 samples" in done.output
+    stages = {stage["name"]: stage for stage in annotated(tmp_path / "out")}
+    assert stages["depth"]["licence"].startswith("Apache-2.0 (read at https://github.com/DepthAnything/")
+    assert stages["flow"]["weights_sha256"] == file_hash(weights / "raft" / "raft_small_C_T_V2-01064c6d.pth")
+    assert str(weights) not in json.dumps(stages)
+
+    again = build(good_clip, tmp_path / "out", *experts, "--set", "frames.num_frames=5")
+    assert again.exit_code == 0 and fingerprints(tmp_path / "out", "depth") == [stages["depth"]["fingerprint"]]
+
+
+def annotated(out):
+    return json.loads((out / "manifest.json").read_text())["passes"]["annotate"]
+
+
+def fingerprints(out, stage):
+    return [path.name for path in (out / "ledger" / stage).iterdir() if path.is_dir()]
+
+
+def test_other_weights_run_the_stage_again_and_nothing_else(weights, good_clip, tmp_path):
+    words = ("--experts", "depth-anything-v2-small,flow-dis", "--set", "frames.num_frames=3")
+    assert build(good_clip, tmp_path / "out", *words, "--weights", weights).exit_code == 0
+    save_depth_anything(tmp_path / "w" / "Depth-Anything-V2-Small-hf", seed=9)
+    assert build(good_clip, tmp_path / "out", *words, "--weights", tmp_path / "w").exit_code == 0
+    assert len(fingerprints(tmp_path / "out", "depth")) == 2
+    assert len(fingerprints(tmp_path / "out", "flow")) == len(fingerprints(tmp_path / "out", "rgb")) == 1
+
+
+def test_missing_weights_end_a_build_before_it_writes_anything(good_clip, tmp_path):
+    with pytest.raises(MissingWeights, match="Weights of raft-large: raft_large_C_T_SKHT_V2-ff5fadd5.pth not found"):
+        build(good_clip, tmp_path / "out", "--experts", "raft-large")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_network_ends_a_build_with_one_line(weights, good_clip, tmp_path):
+    import shutil
+
+    shutil.copytree(weights / "DepthPro-hf", tmp_path / "w" / "Depth-Anything-V2-Small-hf")
+    with pytest.raises(BadInput, match="holds a 'depth_pro' model, not 'depth_anything'"):
+        build(good_clip, tmp_path / "out", "--experts", "depth-anything-v2-small", "--weights", tmp_path / "w")
+
+
+def test_commercial_refuses_what_its_licence_forbids_by_name(weights):
+    with pytest.raises(
+        BadInput, match="--experts commercial refuses depth-anything-v2-large: its licence is CC-BY-NC-4.0"
+    ):
+        make_experts(["commercial", "depth-anything-v2-large"], {}, str(weights))
+    made = make_experts(["commercial"], {}, str(weights))
+    assert [stage.expert for stage in made] == ["depth-anything-v2-small", "flow-dis", "segmentation-motion"]
+
+
+def test_all_filters_are_those_that_need_no_weights():
+    from openuni.annotators.expert import ExpertStage
+
+    assert not [stage for stage in make_filters(["all"], {}) if isinstance(stage, ExpertStage)]
+
+
+def test_the_bench_scores_an_expert_by_the_same_command(weights, tmp_path):
+    from tests.benchmark.rendered import render_tiny
+
+    rendered = render_tiny(tmp_path / "rendered")
+    words = ["bench", "--annotator", "depth=depth-pro", "--data", str(rendered), "--out", str(tmp_path / "out")]
+    words += ["--weights", str(weights), "--ray", "off", "--limit", "1"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "depth=depth-pro: 1 of 1 clips scored" in done.output and "depth.abs_rel" in done.output
+    rows = pq.read_table(tmp_path / "out" / "records.parquet").to_pylist()
+    values = [row["value"] for row in rows if row["metric"] == "depth.abs_rel"]
+    assert values and all(np.isfinite(value) for value in values)

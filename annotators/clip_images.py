@@ -7,7 +7,7 @@ import numpy as np
 from openuni.annotators.device import Batches
 from openuni.annotators.expert import load_pretrained
 from openuni.annotators.weights import Found
-from openuni.errors import BadInput
+from openuni.errors import BadInput, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,7 @@ class ClipImages:
         try:
             self.processor = transformers.CLIPImageProcessor.from_pretrained(found.folder, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise BadInput(f"preprocessor_config.json in {found.folder} cannot be used ({reason}).") from error
 
     def embed(self, rgb: np.ndarray, batches: Batches) -> "torch.Tensor":

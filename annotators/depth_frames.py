@@ -13,7 +13,7 @@ from openuni.annotators.depth_align import align_frames
 from openuni.annotators.expert import ExpertStage, load_pretrained, terms
 from openuni.annotators.weights import Found
 from openuni.engine.stage import Absent, Column, Result
-from openuni.errors import BadInput
+from openuni.errors import BadInput, first_line
 from openuni.modality import Map
 
 SKY_SHARE = 0.005  # ours: Depth Anything ends in a ReLU and gives 0 to sky; nothing near that has a scale of its own
@@ -51,7 +51,7 @@ class _DepthOfFrames(ExpertStage):
         try:
             self.processor = transformers.AutoImageProcessor.from_pretrained(found.folder, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise BadInput(f"preprocessor_config.json in {found.folder} cannot be used ({reason}).") from error
 
     def predict(self, rgb: np.ndarray) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from openuni.annotators.depth_frames import COLUMNS, relative_map, sky_of
 from openuni.annotators.expert import ExpertStage, fill, read_state, terms
 from openuni.annotators.weights import Found
 from openuni.engine.stage import Absent, Column, Result
-from openuni.errors import BadInput
+from openuni.errors import BadInput, first_line
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "vits": {"encoder": "vits", "features": 64, "out_channels": [48, 96, 192, 384]},
@@ -115,7 +115,7 @@ class DepthAnything3(ExpertStage):
         try:
             network = Network.from_pretrained(str(found.folder))
         except Exception as error:  # whatever a damaged file makes the library raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            reason = first_line(error)[:200]
             raise BadInput(
                 f"{found.folder} cannot be loaded by depth_anything_3 ({reason}). Fetch it again."
             ) from error

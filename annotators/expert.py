@@ -1,5 +1,6 @@
 """ExpertStage: base of every stage whose weights the user brings. It finds and hashes them before anything runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from openuni.annotators.device import DEVICES, PRECISIONS, Batches, pick_device, pick_dtype
 from openuni.annotators.experts import EXPERTS
 from openuni.annotators.weights import Found, check_packages, find_weights, weights_hash
+from openuni.config import configured
 from openuni.engine.stage import Needs, Stage
-from openuni.errors import BadInput
+from openuni.errors import BadInput, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +76,23 @@ class ExpertStage(Stage):
         raise NotImplementedError
 
 
+def make_stage(cls: type[Stage], settings: Mapping[str, str], weights: str | None, *, part: str) -> Stage:
+    """Make a stage with the user's settings; only one that needs weights is told where they are.
+
+    Args:
+        cls: the stage's class.
+        settings: `--set part.parameter=value`, of this part.
+        weights: the folder of --weights.
+        part: what --set calls it.
+
+    Raises:
+        UnknownName, BadInput, MissingWeights: see openuni.config.configured and ExpertStage.
+    """
+    fixed = {"weights": weights} if issubclass(cls, ExpertStage) else {}
+    stage: Stage = configured(cls, settings, part=part, **fixed)
+    return stage
+
+
 def terms(name: str) -> str:
     """Return an expert's licence as its samples say it."""
     return EXPERTS[name].terms
@@ -99,7 +118,7 @@ def read_state(path: Path) -> dict[str, "torch.Tensor"]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)[:200]
         raise BadInput(f"{path} cannot be read as weights ({reason}). Fetch it again: openuni weights") from error
     except Exception as error:  # safetensors' own error derives from Exception alone
         raise BadInput(f"{path} cannot be read as weights ({error}). Fetch it again: openuni weights") from error
@@ -150,7 +169,7 @@ def load_pretrained(cls: Any, found: Found, *, model_type: str) -> Any:
     try:
         model, about = cls.from_pretrained(found.folder, local_files_only=True, output_loading_info=True)
     except Exception as error:  # whatever a damaged file makes the library raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)[:200]
         raise BadInput(f"{found.folder} cannot be loaded as {cls.__name__} ({reason}). Fetch it again.") from error
     wrong = sorted(about["missing_keys"]) + sorted(str(key) for key in about["mismatched_keys"])
     if wrong:

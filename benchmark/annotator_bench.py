@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from openuni.annotators.expert import ExpertStage
+from openuni.annotators.expert import make_stage
 from openuni.benchmark.judge import JUDGES, VERSION, judge
 from openuni.benchmark.records import RECORDS, Record, write_records
 from openuni.benchmark.synth.experts import shared_truth
@@ -150,12 +150,13 @@ def rounds_of(config: AnnotatorBenchConfig) -> tuple[Round, ...]:
         by_modality.setdefault(modality, []).append(name)
     target = configured(_Target, config.settings.get("frames", {}), part="frames").target()
     opening = OpenClip(str(config.data.absolute()), target)
+    weights = None if config.weights is None else str(Path(config.weights).absolute())
     rounds, used = [], {"frames"}
     for number in range(max(len(names) for names in by_modality.values())):
         scored = [(modality, names[number]) for modality, names in by_modality.items() if number < len(names)]
         stages = _ordered(dict(scored), {modality: names[0] for modality, names in by_modality.items()})
         used |= set(stages)
-        made = [_made(cls, name, config) for name, cls in stages.items()]
+        made = [make_stage(cls, config.settings.get(name, {}), weights, part=name) for name, cls in stages.items()]
         judges = [ScoreStage(judged=modality) for modality, _ in scored]
         job = Job(
             name=PASS,
@@ -230,14 +231,6 @@ class _Target:
     def target(self) -> FrameTarget:
         multiple = NATIVE.multiple if self.short_side_px is None else FrameTarget.multiple
         return FrameTarget(**asdict(self), multiple=multiple)
-
-
-def _made(cls: type[Stage], modality: str, config: AnnotatorBenchConfig) -> Stage:
-    """Make an annotator; only those that need weights are told where they are."""
-    weights = None if config.weights is None else str(Path(config.weights).absolute())
-    fixed = {"weights": weights} if issubclass(cls, ExpertStage) else {}
-    made: Stage = configured(cls, config.settings.get(modality, {}), part=modality, **fixed)
-    return made
 
 
 def _ordered(scored: dict[str, str], named: dict[str, str]) -> dict[str, type[Stage]]:

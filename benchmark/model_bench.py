@@ -99,12 +99,11 @@ def bench_model(
         RunFailed: the run could not be finished, or no question was answered.
     """
     check_statuses(retry)
-    for option, value in (("samples", config.samples), ("limit", config.limit)):
-        if value is not None and value < 1:
-            raise BadInput(f"--{option} is {value}; give at least 1.")
+    check_counts(config.samples, config.limit)
     generator = generator or make_generator(config.model, config.settings)
     fingerprint, can = generator.fingerprint(), set(generator.capabilities())
     suites = _suites(config, can, generator.name)
+    label = config.label or _label(config)
     skipped: Counter[str] = Counter()
     asked = {suite.name: _questions(suite, config, can, skipped) for suite in suites}
     clips = {name: [one.clip() for one in questions] for name, questions in asked.items()}
@@ -149,7 +148,6 @@ def bench_model(
             folder.event("predicted", questions=len(distinct))
         else:
             write_records(folder.folder / RECORDS, records)
-            label = config.label or _label(config, suites)
             about = Asked(
                 generator=generator, fingerprint=fingerprint, suites=tuple(suites), label=label,
                 items={name: {one.item.sample: one.item for one in many} for name, many in asked.items()},
@@ -160,8 +158,14 @@ def bench_model(
     if not any(row["status"] in ("ok", "absent") for row in made.values()):
         reason = Counter(f"{row['status']}: {row['reason']}" for row in made.values()).most_common(1)[0][0]
         raise RunFailed(f"{generator.name} failed on all {len(made)} questions. Commonest reason: {reason}.")
-    label = config.label or _label(config, suites)
     return ModelBenched(config.out.absolute(), generator.name, label, records, statuses, skipped)
+
+
+def check_counts(samples: int, limit: int | None) -> None:
+    """Raise BadInput unless there is something to ask."""
+    for option, value in (("samples", samples), ("limit", limit)):
+        if value is not None and value < 1:
+            raise BadInput(f"--{option} is {value}; give at least 1.")
 
 
 def _suites(config: ModelBenchConfig, can: set[tuple[str, str]], system: str) -> list[Suite]:
@@ -302,7 +306,7 @@ def _records(
     return records, statuses
 
 
-def _label(config: ModelBenchConfig, suites: Sequence[Suite]) -> str:
+def _label(config: ModelBenchConfig) -> str:
     """What tables call the data."""
     from openuni.benchmark.synth.frozen import OFFICIAL_CLIPS
     from openuni.benchmark.synth.listing import list_rendered

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from openuni.benchmark.records import RECORDS, Record, read_records
-from openuni.errors import BadInput
+from openuni.benchmark.results import RESULTS
+from openuni.errors import BadInput, first_line
 from openuni.run import RUN_JSON
 
-RESULTS = "results.json"
 SCHEMAS = (1,)
 """Versions of results.json that can be read."""
 
@@ -33,6 +33,11 @@ class BenchRun:
     def systems(self) -> tuple[str, ...]:
         """Who answered, in the order of records."""
         return tuple(dict.fromkeys(one.system for one in self.records))
+
+    @property
+    def name(self) -> str:
+        """What it is called where nobody says: its system, or its folder where several answered."""
+        return self.systems[0] if len(self.systems) == 1 else self.folder.absolute().name
 
     @property
     def label(self) -> str:
@@ -108,7 +113,7 @@ def named_runs(texts: Iterable[str]) -> list[Named]:
         name, equals, folder = text.partition("=")
         run = read_run(Path(folder if equals else text))
         if not equals:
-            name = run.systems[0] if len(run.systems) == 1 else run.folder.absolute().name
+            name = run.name
         if name in {one.name for one in found}:
             raise BadInput(
                 f"Two runs are called {name}. Give them names: FIRST={found[0].run.folder} SECOND={run.folder}"
@@ -128,7 +133,7 @@ def read_run(folder: Path) -> BenchRun:
     try:
         records = read_records(folder / RECORDS)
     except Exception as error:  # pyarrow's errors have no common base
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        first = first_line(error)
         raise BadInput(f"{folder / RECORDS} cannot be read ({first}). Run openuni bench again.") from error
     about, run = _json(folder / RESULTS), _json(folder / RUN_JSON)
     if about and about.get("schema") not in SCHEMAS:

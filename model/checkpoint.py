@@ -14,7 +14,7 @@ import torch
 from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed, WanTransformer3DModel
 from torch import Tensor
 
-from openuni.errors import BadInput, MissingWeights
+from openuni.errors import BadInput, MissingWeights, first_line
 from openuni.model import wan_names
 from openuni.model.network import UnityVideo, network_config
 from openuni.model.pretrained import find
@@ -248,7 +248,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         OSError,
         torch.serialization.pickle.UnpicklingError,
     ) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        first = first_line(error)
         raise BadInput(f"{path} is not a file of tensors that can be read: {first[:200]}") from error
     state = found.get("state_dict", found.get("model", found)) if isinstance(found, dict) else found
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):

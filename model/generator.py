@@ -29,7 +29,7 @@ from openuni.model.pretrained import find as find_on_hub
 from openuni.model.rendering import Renderings
 from openuni.model.sampler import SAMPLERS, SamplerConfig, changed
 from openuni.resize import resized_frames, resized_map
-from openuni.table import METRICS, MODALITIES, MODEL_PRESETS, load
+from openuni.table import MODALITIES, MODEL_PRESETS, load
 
 VERSION = "1"
 """Raise it when the same weights and settings get other answers."""
@@ -159,9 +159,7 @@ class OwnModel:
             read = renderings.to_map(ask.modality, drawn)
             given["map"] = resized_map(ask.modality, read, height=ask.height, width=ask.width)
             given["rendering"] = drawn
-            metrics = [name for name in METRICS if name.partition(".")[0] == ask.modality]
-            reasons = {name: renderings.carries(ask.modality, name) for name in metrics}
-            given["lacks"] = {name: reason for name, reason in reasons.items() if reason}
+            given["lacks"] = renderings.lacks(ask.modality)
         return Answer(about=about, **given)
 
     def _fitted(self, ask: Ask) -> tuple[int, int, int]:

@@ -95,6 +95,12 @@ class Renderings:
             raise ValueError(f"{metric} is no metric of {modality}: give one that starts with {modality!r}")
         return rendering.missing(metric)
 
+    def lacks(self, modality: str) -> dict[str, str]:
+        """Return the modality's metrics that cannot be computed from this rendering -> the reason; see `carries`."""
+        metrics = [name for name in METRICS if name.partition(".")[0] == modality]
+        reasons = {name: self.carries(modality, name) for name in metrics}
+        return {name: reason for name, reason in reasons.items() if reason}
+
     def _rendering(self, modality: str) -> ModalityRendering:
         if modality not in self._of:
             raise UnknownName("modality", modality, self._of)

@@ -4,6 +4,11 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, for a message of one line; its type's name if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class OpenUniError(Exception):
     """Base class. The command line prints these as one line, without a traceback."""
 

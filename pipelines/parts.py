@@ -1,9 +1,9 @@
 """Parts of a build by name: its source, filters, experts and checks, with the user's settings applied."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from openuni.annotators.expert import ExpertStage
+from openuni.annotators.expert import ExpertStage, make_stage
 from openuni.annotators.weights import check_commercial
 from openuni.config import Settings, configured
 from openuni.engine.stage import Stage
@@ -39,7 +39,7 @@ def make_filters(names: Sequence[str], settings: Settings, weights: str | None =
         for name, cls in classes.items()
         if name in (*names, "duration") or ("all" in names and not issubclass(cls, ExpertStage))
     ]
-    return tuple(_made(classes[name], settings.get(name, {}), weights, part=name) for name in chosen)
+    return tuple(make_stage(classes[name], settings.get(name, {}), weights, part=name) for name in chosen)
 
 
 def make_experts(names: Sequence[str], settings: Settings, weights: str | None = None) -> tuple[Stage, ...]:
@@ -75,7 +75,7 @@ def make_experts(names: Sequence[str], settings: Settings, weights: str | None =
                 f"Expert {cls.expert} ({name}) reads {', '.join(missing)}; add an expert for it to --experts."
             )
         ordered.append(ready[0])
-    return tuple(_made(chosen[name], settings.get(name, {}), weights, part=name) for name in ordered)
+    return tuple(make_stage(chosen[name], settings.get(name, {}), weights, part=name) for name in ordered)
 
 
 def make_checks(experts: Sequence[Stage], settings: Settings) -> tuple[Stage, ...]:
@@ -84,10 +84,3 @@ def make_checks(experts: Sequence[Stage], settings: Settings) -> tuple[Stage, ..
     classes = {name: load("check", CHECKS, name) for name in CHECKS}
     chosen = {name: cls for name, cls in classes.items() if {cls.judges, *cls.reads} <= made}
     return tuple(configured(cls, settings.get(name, {}), part=name) for name, cls in chosen.items())
-
-
-def _made(cls: type[Stage], settings: Mapping[str, str], weights: str | None, *, part: str) -> Stage:
-    """Make a stage; only those that need weights are told where they are."""
-    fixed = {"weights": weights} if issubclass(cls, ExpertStage) else {}
-    stage: Stage = configured(cls, settings, part=part, **fixed)
-    return stage

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from openuni.benchmark import predictions
 from openuni.errors import BadInput
 from openuni.generator import RGB
 
@@ -26,7 +27,6 @@ FRAMES = {
     "segmentation": (".png", ".npy"),
 }
 """Modality -> files that hold one frame; a folder of them, in the order of their names, holds a clip."""
-OWN_RGB, OWN_MAP = "rgb.mkv", "map.npz"
 """What a predictions folder of ours has for each question."""
 MEANINGS = {
     RGB: "(T, H, W, 3) uint8",
@@ -54,7 +54,7 @@ def find_prediction(root: Path, task: str, modality: str, sample: str, number: i
         BadInput: there are two.
     """
     folder = root / f"{task}-{modality}"
-    own = folder / sample / f"seed-{number}" / (OWN_RGB if kind == RGB else OWN_MAP)
+    own = folder / sample / f"seed-{number}" / (predictions.FRAMES if kind == RGB else predictions.MAP)
     if own.is_file():
         return own
     if task == "joint" and kind == RGB:

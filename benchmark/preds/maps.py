@@ -14,7 +14,7 @@ from openuni.benchmark.preds.rle import read_rle
 from openuni.errors import BadInput
 from openuni.mapfile import MODALITY, read_map
 from openuni.modality import Map
-from openuni.table import METRICS, RENDERINGS, load
+from openuni.table import RENDERINGS, load
 
 DEPTH_KINDS = ("relative_disparity", "metric_depth")
 CLUSTERS = "clusters"
@@ -102,10 +102,7 @@ def _coloured(frames: np.ndarray, modality: str, how: Reading, said: dict[str, A
             raise ValueError("rendering 'clusters' reads segmentation only: name another with --set model.rendering")
         return Read(Map(data=clusters(frames)), frames, {}, said)
     rendering = load("rendering", RENDERINGS, how.rendering)
-    metrics = [name for name in METRICS if name.partition(".")[0] == modality]
-    reasons = {name: rendering.carries(modality, name) for name in metrics}
-    lacks = {name: reason for name, reason in reasons.items() if reason}
-    return Read(rendering.to_map(modality, frames), frames, lacks, said)
+    return Read(rendering.to_map(modality, frames), frames, rendering.lacks(modality), said)
 
 
 def _depth(data: np.ndarray, arrays: dict[str, np.ndarray], how: Reading) -> Map:

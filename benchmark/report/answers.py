@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from openuni.benchmark.predictions import ABOUT, FRAMES, MAP, PREDICTIONS, prediction_folder
 from openuni.benchmark.runs import BenchRun
 from openuni.benchmark.synth.files import find_clip, read_clip
 from openuni.benchmark.synth.truth import Truth
-from openuni.errors import BadInput
+from openuni.errors import BadInput, first_line
 from openuni.modality import Map
-
-PREDICTIONS, MAP, FRAMES, ABOUT = "predictions", "map.npz", "rgb.mkv", "about.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +55,15 @@ class Answers:
         try:
             shown = self._with_sample(shown)
         except (BadInput, OSError, ValueError, KeyError) as error:
-            problems.append(f"input and truth cannot be read: {_first(error)}")
+            problems.append(f"input and truth cannot be read: {first_line(error)}")
         try:
-            folder = self.run.folder / PREDICTIONS / f"{task}-{modality}" / sample / f"seed-{seed}"
+            folder = prediction_folder(self.run.folder, task, modality, sample, seed)
             if (self.run.folder / PREDICTIONS).is_dir():
                 shown = _with_prediction(shown, folder)
             else:
                 shown = replace(shown, map=self._annotated(modality, sample, system))
         except (BadInput, OSError, ValueError, KeyError) as error:
-            problems.append(f"the answer cannot be read: {_first(error)}")
+            problems.append(f"the answer cannot be read: {first_line(error)}")
         return replace(shown, problems=tuple(problems))
 
     def _with_sample(self, shown: Shown) -> Shown:
@@ -118,7 +117,3 @@ def _with_prediction(shown: Shown, folder: Path) -> Shown:
     if shown.map is None and shown.frames is None:
         raise BadInput(f"{folder} holds neither {MAP} nor {FRAMES}")
     return shown
-
-
-def _first(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -86,7 +86,7 @@ def write_report(
     path = out or run.folder / REPORT
     answers = Answers(run, data)
     sections = [section(run, records, answers, clips, path.parent / POINTS) for records in questions(run)]
-    write_bytes(path, render(run, sections, name=name or _name(run)).encode(), durable=False)
+    write_bytes(path, render(run, sections, name=name or run.name).encode(), durable=False)
     return path
 
 
@@ -190,10 +190,6 @@ def _view(shown: Shown, system: str, value: float, flags: str, points: Path) -> 
     except (ValueError, KeyError) as error:
         problems.append(f"the answer cannot be drawn: {error}")
     return ClipView(shown.sample, value, flags, shown.caption, tuple(problems), tuple(drawn), tuple(packed))
-
-
-def _name(run: BenchRun) -> str:
-    return run.systems[0] if len(run.systems) == 1 else run.folder.absolute().name
 
 
 def _file(name: str) -> str:

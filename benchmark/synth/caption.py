@@ -18,7 +18,7 @@ PAINTS: dict[str, Colour] = {
 """Word -> linear colour."""
 MATERIAL_WORDS = {
     "wood": "wooden", "marble": "marble", "metal": "metal", "glass": "glass", "plastic": "", "concrete": "stone",
-    "checker": "checkered",
+    "checker": "checkered", "matte": "",
 }  # fmt: skip
 KIND_WORDS = {"sphere": "ball"}
 

@@ -7,143 +7,24 @@ the official set's scenes as they were drawn once.
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from openuni.benchmark.synth.body import BONE_NAMES, body_of
-from openuni.benchmark.synth.camera import CAMERAS, MOVES, NOMINAL_S, camera_path
+from openuni.benchmark.synth.camera import CAMERAS
 from openuni.benchmark.synth.caption import PAINTS, article, join, sky_words, thing_name
-from openuni.benchmark.synth.motion import make_motion
-from openuni.benchmark.synth.physics import Mover, mover_of, simulate
-from openuni.benchmark.synth.rotation import about, quaternion_of, snap_metres, snap_quaternion, unit
-from openuni.benchmark.synth.scene import FPS, Person, Scene, Sky, Thing
+from openuni.benchmark.synth.draft import GROUND_HALF_M, GROUNDS, Draft, texture_seed
+from openuni.benchmark.synth.rotation import about, quaternion_of, unit
+from openuni.benchmark.synth.scene import Scene, Sky, Thing
 from openuni.benchmark.synth.training_families import plain, varied
 from openuni.errors import UnknownName
 
-GROUND_HALF_M = 150.0
-GROUNDS = {"planks": "a wooden floor", "tiles": "a tiled floor", "concrete": "a concrete yard", "grass": "a lawn"}
-"""Material of the ground -> words."""
 ROUND_KINDS = ("sphere", "cylinder", "capsule")
 KINDS = ("sphere", "box", "cylinder", "capsule", "rock")
 MATERIAL_ODDS = {"wood": 0.2, "checker": 0.2, "marble": 0.15, "metal": 0.15, "plastic": 0.2, "glass": 0.1}
 ACTION_ODDS = {"walk": 0.45, "wave": 0.2, "reach": 0.2, "squat": 0.15}
 CAMERA_ODDS = {"static": 0.2, "pan": 0.2, "orbit": 0.25, "dolly": 0.2, "handheld": 0.15}
 METALS = {"steel": (0.82, 0.83, 0.85), "golden": (0.95, 0.72, 0.32), "copper": (0.93, 0.55, 0.40)}
-SKINS = ((0.72, 0.46, 0.33), (0.60, 0.36, 0.24), (0.42, 0.23, 0.14), (0.25, 0.12, 0.07), (0.78, 0.54, 0.42))
-HAIRS = ((0.03, 0.02, 0.015), (0.12, 0.06, 0.03), (0.40, 0.25, 0.10), (0.25, 0.07, 0.03), (0.16, 0.155, 0.15))
-
-
-@dataclass
-class Draft:
-    """A scene in the making: things with their start, people with their motion, the camera."""
-
-    rng: np.random.Generator
-    num_frames: int
-    sky: Sky
-    fps: float = FPS
-    """Set before anything moves."""
-    things: list[Thing] = field(default_factory=list)
-    fixed: list[bool] = field(default_factory=list)
-    positions: list[np.ndarray] = field(default_factory=list)
-    rotations: list[np.ndarray] = field(default_factory=list)
-    velocities: list[np.ndarray] = field(default_factory=list)
-    spins: list[np.ndarray] = field(default_factory=list)
-    people: list[Person] = field(default_factory=list)
-    person_positions: list[np.ndarray] = field(default_factory=list)
-    person_rotations: list[np.ndarray] = field(default_factory=list)
-    movers: list[Mover] = field(default_factory=list)
-    sentences: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
-    camera: tuple[np.ndarray, np.ndarray] | None = None
-    focal: float = 1.0
-
-    def add(
-        self,
-        thing: Thing,
-        position: Any,
-        *,
-        rotation: Any = (1, 0, 0, 0),
-        velocity: Any = (0, 0, 0),
-        spin: Any = (0, 0, 0),
-        fixed: bool = False,
-    ) -> None:
-        """Add a thing with its state at the start."""
-        self.things.append(thing)
-        self.fixed.append(fixed)
-        for values, value in (
-            (self.positions, position), (self.rotations, rotation), (self.velocities, velocity), (self.spins, spin)
-        ):  # fmt: skip
-            values.append(np.asarray(value, np.float64))
-
-    def add_person(self, action: str, start: np.ndarray, heading: float, looks: Person | None = None) -> Person:
-        """Add a person who does something; one of any looks where none are given."""
-        person = any_person(self.rng) if looks is None else looks
-        motion = make_motion(
-            self.rng,
-            action,
-            num_frames=self.num_frames,
-            fps=self.fps,
-            height=person.height,
-            start=start,
-            heading=heading,
-        )
-        positions, rotations = snap_metres(motion.positions), snap_quaternion(motion.rotations)
-        self.people.append(person)
-        self.person_positions.append(positions)
-        self.person_rotations.append(rotations)
-        self.movers.append(mover_of(body_of(person.height, person.girth), positions, rotations))
-        self.facts.setdefault("people", []).append({**motion.facts, "looks": person.name})
-        return person
-
-    def look(
-        self,
-        kind: str,
-        target: Any,
-        distance: float,
-        azimuth: float,
-        height: float,
-        strength: float = 1.0,
-        middle_s: float = NOMINAL_S / 2,
-    ) -> None:
-        """Set the camera; its move passes through the place that is given at `middle_s`."""
-        self.camera = camera_path(
-            self.rng, kind, target=np.asarray(target, np.float64), distance=distance, azimuth=azimuth, height=height,
-            num_frames=self.num_frames, fps=self.fps, strength=strength,
-            middle_s=middle_s,
-        )  # fmt: skip
-        self.sentences.append(MOVES[kind])
-        self.facts["camera"] = kind
-
-    def finish(self, name: str, family: str, seed: int) -> Scene:
-        """Run the physics and put everything on the storage grids."""
-        assert self.camera is not None, "a family sets a camera"
-        positions, rotations = simulate(
-            self.things, self.fixed, np.array(self.positions), np.array(self.rotations), np.array(self.velocities),
-            np.array(self.spins), self.movers, num_frames=self.num_frames, fps=self.fps,
-        )  # fmt: skip
-        people = len(self.people)
-        facts = {**self.facts, "things": [thing.name for thing in self.things if not thing.scenery]}
-        quaternions = np.zeros((self.num_frames, 0, len(BONE_NAMES), 4))
-        return Scene(
-            name=name,
-            family=family,
-            seed=seed,
-            caption=" ".join(self.sentences),
-            sky=self.sky,
-            things=tuple(self.things),
-            thing_positions=snap_metres(positions),
-            thing_rotations=snap_quaternion(rotations),
-            people=tuple(self.people),
-            person_positions=np.stack(self.person_positions, 1) if people else np.zeros((self.num_frames, 0, 3)),
-            person_rotations=np.stack(self.person_rotations, 1) if people else quaternions,
-            camera_positions=snap_metres(self.camera[0]),
-            camera_rotations=snap_quaternion(self.camera[1]),
-            focal=round(self.focal, 4),
-            fps=self.fps,
-            facts=facts,
-        )
 
 
 def make_scene(family: str, *, seed: int, number: int = 0, num_frames: int = 48, name: str = "") -> Scene:
@@ -230,7 +111,11 @@ def _refraction(draft: Draft) -> None:
     rng, wet = draft.rng, draft.facts["water"]
     azimuth = _setting(draft)
     table = Thing(
-        kind="box", size=(0.5, 0.5, 0.03), material=str(rng.choice(["wood", "marble"])), seed=_seed(rng), name="table"
+        kind="box",
+        size=(0.5, 0.5, 0.03),
+        material=str(rng.choice(["wood", "marble"])),
+        seed=texture_seed(rng),
+        name="table",
     )
     turn = quaternion_of(about("z", rng.uniform(0, 1.5)))
     draft.add(table, (0, 0, 0.72), rotation=turn, fixed=True)
@@ -304,7 +189,7 @@ def _setting(draft: Draft) -> float:
     rng = draft.rng
     ground = str(rng.choice(list(GROUNDS)))
     draft.add(
-        Thing(kind="plane", size=(GROUND_HALF_M,), material=ground, scenery=True, seed=_seed(rng)),
+        Thing(kind="plane", size=(GROUND_HALF_M,), material=ground, scenery=True, seed=texture_seed(rng)),
         (0, 0, 0),
         fixed=True,
     )
@@ -314,7 +199,7 @@ def _setting(draft: Draft) -> float:
     if rng.random() < 0.35:
         wall = Thing(
             kind="box", size=(0.15, 7.0, rng.uniform(1.2, 1.9)), material=str(rng.choice(["plaster", "tiles"])),
-            colour=tuple(rng.uniform(0.75, 1.0, 3).tolist()), seed=_seed(rng), scenery=True,
+            colour=tuple(rng.uniform(0.75, 1.0, 3).tolist()), seed=texture_seed(rng), scenery=True,
         )  # fmt: skip
         behind = -rng.uniform(2.8, 4.2) * np.array([np.cos(azimuth), np.sin(azimuth)])
         turned = about("z", azimuth + rng.uniform(-0.35, 0.35))
@@ -327,7 +212,7 @@ def _sky(rng: np.random.Generator) -> Sky:
     up, around = np.radians(rng.uniform(28, 62)), rng.uniform(0, 2 * np.pi)
     sun = np.round([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], 4).tolist()
     haze, clouds = round(float(rng.beta(1.5, 3.0)), 3), round(float(rng.uniform(0, 0.9)), 3)
-    return Sky(sun=(sun[0], sun[1], sun[2]), haze=haze, clouds=clouds, seed=_seed(rng))
+    return Sky(sun=(sun[0], sun[1], sun[2]), haze=haze, clouds=clouds, seed=texture_seed(rng))
 
 
 def _act(
@@ -461,7 +346,12 @@ def _thing(rng: np.random.Generator) -> tuple[Thing, float]:
     size = tuple(round(float(one), 4) for one in size)
     word, colour = _paint(rng, material)
     thing = Thing(
-        kind=kind, size=size, material=material, colour=colour, seed=_seed(rng), name=thing_name(kind, material, word)
+        kind=kind,
+        size=size,
+        material=material,
+        colour=colour,
+        seed=texture_seed(rng),
+        name=thing_name(kind, material, word),
     )
     return thing, float(np.linalg.norm(size)) if kind in ("box", "rock", "cylinder") else sum(size)
 
@@ -492,7 +382,7 @@ def _prop(rng: np.random.Generator) -> tuple[Thing, float, float]:
         material,
         word,
     )
-    thing = Thing(kind=shape, size=size, material=material, colour=colour, seed=_seed(rng), name=name)
+    thing = Thing(kind=shape, size=size, material=material, colour=colour, seed=texture_seed(rng), name=name)
     reach = {"cylinder": size[0], "sphere": size[0]}.get(shape, float(np.hypot(size[0], size[1 % len(size)])))
     # Stones are sunk a little, so that they stand on no point.
     return thing, reach, size[-1] * (0.75 if shape == "rock" else 1.0)
@@ -532,31 +422,8 @@ def _straw(
     )
 
 
-def any_person(rng: np.random.Generator) -> Person:
-    """Draw a person of any looks."""
-    word = str(rng.choice(list(PAINTS)))
-    trousers = [(0.06, 0.08, 0.2), (0.04, 0.04, 0.045), (0.28, 0.22, 0.15), (0.16, 0.17, 0.19)][int(rng.integers(4))]
-    return Person(
-        height=round(float(rng.uniform(1.58, 1.9)), 2),
-        girth=round(float(rng.uniform(0.9, 1.15)), 2),
-        skin=SKINS[int(rng.integers(len(SKINS)))],
-        hair=HAIRS[int(rng.integers(len(HAIRS)))],
-        shirt=PAINTS[word],
-        trousers=trousers,
-        shoes=[(0.03, 0.03, 0.03), (0.5, 0.5, 0.48), (0.2, 0.1, 0.05)][int(rng.integers(3))],
-        pattern=str(rng.choice(["plain", "stripes", "checks"], p=[0.5, 0.25, 0.25])),
-        sleeves=str(rng.choice(["short", "long"])),
-        legs=str(rng.choice(["long", "short"], p=[0.7, 0.3])),
-        name=f"person in a {word} shirt" if word[0] not in "aeiou" else f"person in an {word} shirt",
-    )
-
-
 def _choice(rng: np.random.Generator, odds: dict[str, float]) -> str:
     return str(rng.choice(list(odds), p=list(odds.values())))
-
-
-def _seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(8))  # few, so that textures can be kept between scenes
 
 
 assert set(CAMERA_ODDS) == set(CAMERAS)

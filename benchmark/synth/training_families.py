@@ -5,22 +5,21 @@ person who fills most of the picture's height in 90 % of clips. `varied` has the
 patterns, a moving camera and up to two people. Shares and ranges are ours; docs/unibench.md lists them.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from openuni.benchmark.synth.caption import KIND_WORDS, PAINTS, article, join
+from openuni.benchmark.synth.caption import PAINTS, article, join, thing_name
+from openuni.benchmark.synth.draft import GROUND_HALF_M, GROUNDS, Draft, any_person, texture_seed
 from openuni.benchmark.synth.motion import ACTIONS
 from openuni.benchmark.synth.scene import Person, Sky, Thing
 
-if TYPE_CHECKING:
-    from openuni.benchmark.synth.families import Draft
-
 FPS = 8.0  # five frames show half a second: motion of a few pixels at 48 px
+MIDDLE_S = 0.25  # of five frames
 WITH_PERSON = 0.9
 SHIRTS = ("blue", "red", "white")
 TROUSERS = {"black": (0.015, 0.015, 0.025), "brown": (0.08, 0.045, 0.015), "green": (0.02, 0.08, 0.04)}
 THINGS = ("red", "green", "yellow", "pink", "teal", "orange")
+PAINTED = ("matte", "plastic", "checker")
+"""Materials that take a paint."""
 KINDS = ("sphere", "box", "cylinder", "capsule")
 MOVING_CAMERAS = ("pan", "orbit", "dolly", "handheld")
 VARIED_MATERIALS = ("wood", "checker", "marble", "plastic", "matte")
@@ -29,14 +28,14 @@ VARIED_PEOPLE = (0.1, 0.6, 0.3)
 VERBS = {"walk": "walks", "wave": "waves", "reach": "reaches out", "squat": "squats"}
 
 
-def plain(draft: "Draft") -> None:
+def plain(draft: Draft) -> None:
     """A person or none, one or two things, flat colours, a camera at rest."""
     rng = draft.rng
     draft.fps = FPS
     draft.sky = Sky(sun=draft.sky.sun, haze=0.25, clouds=0.0)
     grey = float(rng.uniform(0.1, 0.3))
     azimuth = _ground(
-        draft, Thing(kind="plane", size=(150.0,), material="matte", colour=(grey, grey, grey), scenery=True)
+        draft, Thing(kind="plane", size=(GROUND_HALF_M,), material="matte", colour=(grey, grey, grey), scenery=True)
     )
     person = rng.random() < WITH_PERSON
     if person:
@@ -50,20 +49,20 @@ def plain(draft: "Draft") -> None:
         _act(draft, azimuth, np.zeros(2), looks)
     _drop(draft, azimuth, int(rng.integers(1, 3)) if person else 2, THINGS, ("matte",))
     distance = draft.focal * rng.uniform(1.95, 2.4)
-    draft.look("static", (0, 0, rng.uniform(0.8, 0.95)), distance, azimuth, rng.uniform(0.8, 1.8), middle_s=0.25)
+    draft.look("static", (0, 0, rng.uniform(0.8, 0.95)), distance, azimuth, rng.uniform(0.8, 1.8), middle_s=MIDDLE_S)
 
 
-def varied(draft: "Draft") -> None:
+def varied(draft: Draft) -> None:
     """Up to two people, one or two things, any ground, paint and pattern, a moving camera."""
-    from openuni.benchmark.synth.families import GROUNDS, any_person
-
     rng = draft.rng
     draft.fps = FPS
     ground = str(rng.choice([*GROUNDS, "matte"]))
     colour = tuple(rng.uniform(0.05, 0.6, 3).tolist()) if ground == "matte" else (1.0, 1.0, 1.0)
     azimuth = _ground(
         draft,
-        Thing(kind="plane", size=(150.0,), material=ground, colour=colour, scenery=True, seed=int(rng.integers(8))),
+        Thing(
+            kind="plane", size=(GROUND_HALF_M,), material=ground, colour=colour, scenery=True, seed=texture_seed(rng)
+        ),
     )
     people = int(rng.choice(3, p=VARIED_PEOPLE))
     across = np.array([-np.sin(azimuth), np.cos(azimuth)])
@@ -76,10 +75,10 @@ def varied(draft: "Draft") -> None:
     distance = draft.focal * rng.uniform(2.3, 3.0)
     kind = str(rng.choice(MOVING_CAMERAS))
     target = (0, 0, rng.uniform(0.8, 0.95))
-    draft.look(kind, target, distance, azimuth, rng.uniform(0.8, 1.9), strength=2.0, middle_s=0.25)
+    draft.look(kind, target, distance, azimuth, rng.uniform(0.8, 1.9), strength=2.0, middle_s=MIDDLE_S)
 
 
-def _ground(draft: "Draft", ground: Thing) -> float:
+def _ground(draft: Draft, ground: Thing) -> float:
     """Add the ground; return the direction from the middle to the camera."""
     draft.add(ground, (0, 0, 0), fixed=True)
     draft.facts["ground"] = ground.material
@@ -87,7 +86,7 @@ def _ground(draft: "Draft", ground: Thing) -> float:
     return float(draft.rng.uniform(0, 2 * np.pi))
 
 
-def _act(draft: "Draft", azimuth: float, place: np.ndarray, looks: Person) -> None:
+def _act(draft: Draft, azimuth: float, place: np.ndarray, looks: Person) -> None:
     """Add a person near a place, facing the camera within 70 degrees, or walking past it."""
     rng = draft.rng
     action = str(rng.choice(ACTIONS))
@@ -99,7 +98,7 @@ def _act(draft: "Draft", azimuth: float, place: np.ndarray, looks: Person) -> No
     draft.sentences.append(f"{article(person.name).capitalize()} {VERBS[action]}.")
 
 
-def _drop(draft: "Draft", azimuth: float, count: int, paints: tuple[str, ...], materials: tuple[str, ...]) -> None:
+def _drop(draft: Draft, azimuth: float, count: int, paints: tuple[str, ...], materials: tuple[str, ...]) -> None:
     """Add things that fly, fall or roll beside the middle, apart from each other."""
     rng = draft.rng
     names, placed = [], [] if not draft.people else [np.zeros(2)]
@@ -122,13 +121,11 @@ def _drop(draft: "Draft", azimuth: float, count: int, paints: tuple[str, ...], m
             continue
         placed.append(place)
         high = reach * 1.05 if rng.random() < 0.5 else rng.uniform(0.6, 1.7)
-        tint = PAINTS[paint] if material in ("matte", "plastic", "checker") else (1.0, 1.0, 1.0)
-        word = f"{paint} " if material in ("matte", "plastic", "checker") else ""
-        noun = KIND_WORDS.get(kind, kind)
-        name = word + {"wood": "wooden ", "marble": "marble ", "checker": "checkered "}.get(material, "") + noun
+        tint, word = (PAINTS[paint], paint) if material in PAINTED else ((1.0, 1.0, 1.0), "")
+        name = thing_name(kind, material, word)
         turned = rng.normal(size=4)
         draft.add(
-            Thing(kind=kind, size=size, material=material, colour=tint, seed=int(rng.integers(8)), name=name),
+            Thing(kind=kind, size=size, material=material, colour=tint, seed=texture_seed(rng), name=name),
             (*place, high),
             rotation=turned / np.linalg.norm(turned) * np.sign(turned[0] or 1),
             velocity=(*rng.uniform(-1.6, 1.6, 2), 0),

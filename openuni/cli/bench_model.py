@@ -8,7 +8,6 @@ import typer
 
 from openuni.cli.bench import SHOWN, print_main
 from openuni.cli.options import statuses
-from openuni.errors import BadInput
 
 if TYPE_CHECKING:
     from openuni.benchmark.model_bench import ModelBenched
@@ -32,7 +31,7 @@ def score_model(
     spread: tuple[str, int | None, float, str | None],
 ) -> None:
     """Predict, score and print. Without `data` the frozen scenes are rendered beside the output first."""
-    from openuni.benchmark.model_bench import ModelBenchConfig, bench_model
+    from openuni.benchmark.model_bench import ModelBenchConfig, bench_model, check_counts
     from openuni.config import parse_settings, refuse_unknown_parts
     from openuni.engine.monitor import Breaker
     from openuni.engine.run import choose_engine
@@ -44,9 +43,7 @@ def score_model(
     for name in suites:
         if name not in SUITES:
             raise UnknownName("suite", name, SUITES)
-    for option, value in (("samples", samples), ("limit", limit)):
-        if value is not None and value < 1:
-            raise BadInput(f"--{option} is {value}; give at least 1.")
+    check_counts(samples, limit)
     settings = parse_settings(set_ or ())
     refuse_unknown_parts(settings, [PART])
     generator = make_generator(model, settings.get(PART))

@@ -17,6 +17,7 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 from openuni import env
+from openuni.errors import first_line
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -192,7 +193,7 @@ def check_decord() -> Check:
     try:
         decord = import_module("decord")
     except (ImportError, OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         return Check("decord", "warn", reason, "Nothing needed: PyAV reads instead. decord has wheels for x86-64 only.")
     return Check("decord reads", "ok", decord.__version__)
 

@@ -9,6 +9,7 @@ from openuni.annotators.expert import fill, read_state
 from openuni.annotators.experts import EXPERTS, PROFILES
 from openuni.annotators.weights import check_commercial, find_weights, weights_hash
 from openuni.errors import BadInput, MissingWeights, UnknownName
+from tests.annotators.tiny_experts import hide_caches
 
 DEPTH, FLOW = "depth-anything-v2-small", "raft-large"
 NAMES = ("config.json", "preprocessor_config.json", "model.safetensors")
@@ -16,11 +17,7 @@ NAMES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
 @pytest.fixture(autouse=True)
 def nothing_cached(tmp_path, monkeypatch):
-    """Caches of this machine must not decide."""
-    for name in ("OPENUNI_WEIGHTS", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    hide_caches(monkeypatch, tmp_path)
 
 
 def write(folder, names=NAMES):

@@ -101,3 +101,11 @@ def save_aesthetic_head(folder: Path, dim: int = 16) -> Path:
     state = {"weight": torch.randn(1, dim, generator=generator), "bias": torch.tensor([5.0])}
     torch.save(state, folder / "sa_0_4_vit_l_14_linear.pth")
     return folder
+
+
+def hide_caches(monkeypatch, folder):
+    """Point the libraries' caches at an empty folder: those of this machine must not decide."""
+    for name in ("OPENUNI_WEIGHTS", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(folder / "hf"))
+    monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))

@@ -9,7 +9,7 @@ import torch
 from openuni.errors import BadInput, MissingWeights
 from openuni.pipelines.filters.aesthetic import AestheticFilter
 from openuni.pipelines.parts import make_filters
-from tests.annotators.tiny_experts import save_aesthetic_head, save_clip
+from tests.annotators.tiny_experts import hide_caches, save_aesthetic_head, save_clip
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def nothing_cached(tmp_path, monkeypatch):
-    monkeypatch.delenv("OPENUNI_WEIGHTS", raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    hide_caches(monkeypatch, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,12 @@ from openuni.cli import app
 from openuni.cli.doctor import check_experts
 from openuni.errors import BadInput, UnknownName
 from openuni.table import ANNOTATORS, EXPERT_SETS, FILTERS
-from tests.annotators.tiny_experts import save_depth_anything, save_raft
+from tests.annotators.tiny_experts import hide_caches, save_depth_anything, save_raft
 
 
 @pytest.fixture(autouse=True)
 def nothing_cached(tmp_path, monkeypatch):
-    monkeypatch.delenv("OPENUNI_WEIGHTS", raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    hide_caches(monkeypatch, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from openuni.benchmark.synth.truth import Truth
 from openuni.modality import Map
 from openuni.table import METRICS, load
 
-VERSION = "1"
+VERSION = "2"
 """Raise it when the same map gets other numbers."""
 COVERAGE = "coverage"
 """Not in METRICS: the share of the pixels that can be scored which the annotator itself calls valid."""
@@ -34,7 +34,7 @@ class Scored(NamedTuple):
     valid: int
     """How many pixels, instances, people or (person, frame) pairs the value is over."""
     flags: tuple[str, ...] = ()
-    """What to know of it: inverted, constant, unusable:N, no_scale, nothing_to_score."""
+    """What to know of it: inverted, constant, unusable:N, no_scale, joints:13_of_17, nothing_to_score."""
 
 
 def judge(modality: str, predicted: Map, truth: Truth) -> list[Scored]:
@@ -60,9 +60,7 @@ def judge(modality: str, predicted: Map, truth: Truth) -> list[Scored]:
     return list(JUDGES[modality](predicted, truth))
 
 
-def _score(
-    name: str, protocol: str, valid: int, flags: tuple[str, ...], *arrays: np.ndarray, **options: bool
-) -> Scored:
+def _score(name: str, protocol: str, valid: int, flags: tuple[str, ...], *arrays: np.ndarray, **options: Any) -> Scored:
     value = float(load("metric", METRICS, name)(*arrays, **options))
     if math.isfinite(value):
         return Scored(name, protocol, value, valid, flags)
@@ -132,9 +130,17 @@ def _skeleton(predicted: Map, truth: Truth) -> Iterator[Scored]:
     people = predicted.data[:, :, :JOINTS]  # whole-body estimates begin with COCO's 17
     sizes = {"box": box_sizes(boxes), "torso": torso_sizes(true)}
     count = int((areas > 0).sum())
+    drawn = predicted.facts.get("joints", range(JOINTS))
+    some = len(drawn) < JOINTS
+    flags = (f"joints:{len(drawn)}_of_{JOINTS}",) if some else ()
     for name, size in sizes.items():
-        for suffix in ("", "_seen"):
-            yield _score(f"skeleton.pck_{name}{suffix}", "frame", count, (), people, true, areas, size)
+        for metric in (f"pck_{name}", f"pck_{name}_seen", f"pck10_{name}"):
+            metric = f"skeleton.{metric}"
+            yield _score(metric, "frame", count, flags, people, true, areas, size, joints=drawn if some else None)
+    if some:  # COCO's similarity is of all its joints
+        yield Scored("skeleton.oks", "frame", None, 0, flags)
+        yield Scored("skeleton.ap", "frame", None, 0, flags)
+        return
     yield _score("skeleton.oks", "frame", count, (), people, true, areas)
     yield _score("skeleton.ap", "frame", count, (), people, true, areas, boxes)
 

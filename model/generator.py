@@ -31,7 +31,7 @@ from openuni.model.sampler import SAMPLERS, SamplerConfig, changed
 from openuni.resize import resized_frames, resized_map
 from openuni.table import MODALITIES, MODEL_PRESETS, load
 
-VERSION = "1"
+VERSION = "2"
 """Raise it when the same weights and settings get other answers."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WHERE = ("device", "memory")

@@ -2,7 +2,10 @@
 
 Joints are COCO's 17. True joints have COCO's visibility: 2 seen, 1 hidden, 0 not labelled. An estimated joint with
 confidence 0 is not there: it counts as wrong. PCKh is left out: it needs the top of the head, which COCO's joints lack.
+Where a drawing shows only some joints, PCK is over those; OKS needs all 17.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,6 +37,7 @@ SIGMAS = np.array(
 JOINTS = len(SIGMAS)
 LEFT_SHOULDER, RIGHT_HIP = 5, 12
 PCK_PART = 0.2
+PCK_FINE = 0.1  # the other usual threshold
 
 
 def oks(predicted: np.ndarray, true: np.ndarray, areas: np.ndarray) -> np.ndarray:
@@ -76,16 +80,25 @@ def mean_oks(predicted: np.ndarray, true: np.ndarray, areas: np.ndarray) -> floa
 
 
 def pck(
-    predicted: np.ndarray, true: np.ndarray, areas: np.ndarray, sizes: np.ndarray, *, seen_only: bool = False
+    predicted: np.ndarray,
+    true: np.ndarray,
+    areas: np.ndarray,
+    sizes: np.ndarray,
+    *,
+    part: float = PCK_PART,
+    seen_only: bool = False,
+    joints: Sequence[int] | None = None,
 ) -> float:
-    """Share of true joints with the estimate within PCK_PART of the person's size.
+    """Share of true joints with the estimate within a part of the person's size.
 
     Args:
         predicted: (T, P, 17, 3) x px, y px, confidence.
         true: (T, G, 17, 3) x px, y px, visibility.
         areas: (T, G) px^2 of the masks; 0 is out of sight.
         sizes: (T, G) px, see `box_sizes` and `torso_sizes`; joints of a person without a size (NaN) do not count.
+        part: of the size.
         seen_only: leave out joints that are hidden (visibility 1).
+        joints: those that the estimate can have; others neither count nor take part in matching people. None: all.
 
     Returns:
         1 is perfect. Joints of a person without an estimate are wrong. NaN without a joint.
@@ -93,6 +106,7 @@ def pck(
     Source: Yang and Ramanan, TPAMI 2013 (by the box); Sapp and Taskar, CVPR 2013 (by the torso).
     """
     _check(predicted, true, areas)
+    true = true if joints is None else _only(true, joints)
     right, count = 0, 0
     for t in range(len(true)):
         _, people, estimates = _matched(predicted[t], true[t], areas[t])
@@ -100,7 +114,7 @@ def pck(
         count += int((labelled & _in_sight(true[t], areas[t])[:, None]).sum())
         found = predicted[t, estimates]
         distance = np.hypot(*np.moveaxis(found[..., :2].astype(np.float64) - true[t, people, :, :2], -1, 0))
-        near = (distance <= PCK_PART * sizes[t, people][:, None]) & (found[..., 2] > 0)
+        near = (distance <= part * sizes[t, people][:, None]) & (found[..., 2] > 0)
         right += int((near & labelled[people]).sum())
     return ratio(right, count)
 
@@ -143,6 +157,14 @@ def torso_sizes(true: np.ndarray) -> np.ndarray:
     return np.where((shoulder[..., 2] > 0) & (hip[..., 2] > 0), length, np.nan)
 
 
+def _only(true: np.ndarray, joints: Sequence[int]) -> np.ndarray:
+    """People of which only these joints are labelled."""
+    others = [joint for joint in range(JOINTS) if joint not in joints]
+    true = true.copy()
+    true[..., others, 2] = 0
+    return true
+
+
 def _near_box(predicted: np.ndarray, boxes: np.ndarray, areas: np.ndarray) -> np.ndarray:
     """(P, G) COCO's similarity with people without a label: by the distance of joints to a box of thrice the side."""
     low, high = boxes[:, None, :2].astype(np.float64), boxes[:, None, 2:].astype(np.float64)
@@ -176,25 +198,34 @@ def _check(predicted: np.ndarray, true: np.ndarray, areas: np.ndarray) -> None:
     check_shapes(true.shape[:2], areas=areas)
 
 
-def _pck(size: str, seen_only: bool) -> Metric:
-    def function(predicted: np.ndarray, true: np.ndarray, areas: np.ndarray, sizes: np.ndarray) -> float:
-        return pck(predicted, true, areas, sizes, seen_only=seen_only)
+def _pck(size: str, *, part: float = PCK_PART, seen_only: bool = False) -> Metric:
+    def function(
+        predicted: np.ndarray,
+        true: np.ndarray,
+        areas: np.ndarray,
+        sizes: np.ndarray,
+        *,
+        joints: Sequence[int] | None = None,
+    ) -> float:
+        return pck(predicted, true, areas, sizes, part=part, seen_only=seen_only, joints=joints)
 
-    joints = "seen joints" if seen_only else "labelled joints, hidden ones too"
+    counted = "seen joints" if seen_only else "labelled joints, hidden ones too"
     return Metric(
-        name=f"skeleton.pck_{size}" + ("_seen" if seen_only else ""),
+        name=f"skeleton.pck{'10' if part == PCK_FINE else ''}_{size}" + ("_seen" if seen_only else ""),
         unit="1",
         higher_is_better=True,
-        protocol=f"{joints} within {PCK_PART} of the {'longer side of the box' if size == 'box' else 'torso'}",
+        protocol=f"{counted} within {part} of the {'longer side of the box' if size == 'box' else 'torso'}",
         source="Yang and Ramanan, TPAMI 2013" if size == "box" else "Sapp and Taskar, CVPR 2013 (MODEC)",
         function=function,
     )
 
 
-PCK_BOX = _pck("box", False)
-PCK_BOX_SEEN = _pck("box", True)
-PCK_TORSO = _pck("torso", False)
-PCK_TORSO_SEEN = _pck("torso", True)
+PCK_BOX = _pck("box")
+PCK_BOX_SEEN = _pck("box", seen_only=True)
+PCK10_BOX = _pck("box", part=PCK_FINE)
+PCK_TORSO = _pck("torso")
+PCK_TORSO_SEEN = _pck("torso", seen_only=True)
+PCK10_TORSO = _pck("torso", part=PCK_FINE)
 OKS = Metric(
     name="skeleton.oks",
     unit="1",

@@ -45,9 +45,9 @@ class SkeletonRendering:
         return Map(data=read.data, arrays=read.arrays, facts={**read.facts, "joints": self.joints})
 
     def missing(self, metric: str) -> str | None:
-        """See ModalityRendering. Metrics count each of the 17 joints that the truth has."""
-        if len(self.joints) < BODY:
-            return f"{len(self.joints)} of {BODY} joints are drawn, without eyes and ears, and the metric counts all"
+        """See ModalityRendering. PCK is taken over the joints that are drawn; COCO's similarity is of all 17."""
+        if len(self.joints) < BODY and not metric.startswith("skeleton.pck"):
+            return f"{len(self.joints)} of {BODY} joints are drawn, without eyes and ears, and OKS is over all"
         return None
 
     def _lost(self, map: Map) -> dict[str, str]:

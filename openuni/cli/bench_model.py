@@ -101,6 +101,10 @@ def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
         for reason in dict.fromkeys(missing.values()):
             names = ", ".join(name for name, flags in missing.items() if flags == reason)
             typer.echo(f"  n/a: {names}: {reason.partition(':')[2].replace('_', ' ')}")
+        some = {one.metric: word for one in mine for word in one.flags.split() if word.startswith("joints:")}
+        for word in dict.fromkeys(some.values()):
+            names = ", ".join(name for name, found in some.items() if found == word)
+            typer.echo(f"  over {word.partition(':')[2].replace('_', ' ')} joints, those drawn: {names}")
     for reason, count in benched.skipped.most_common():
         typer.echo(f"left out  {count:,} samples: {reason}", err=True)
     typer.echo(f"\n{benched.system} on {benched.label}; predictions: {benched.out / PREDICTIONS}")

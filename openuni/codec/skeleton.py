@@ -2,8 +2,9 @@
 
 A map's data is (T, P, K, 3) float32: x px, y px, confidence (0 where a person or joint is not seen; whole numbers
 are pixel centres). K is 17 (COCO) or 133 (COCO-WholeBody: body 0-16, feet 17-22, face 23-90, hands 91-132). P may be
-0. facts["height"], facts["width"] are the frame size in pixels. Optional arrays: "boxes" (T, P, 4) float32 x0, y0,
-x1, y1 px, and "track_ids" (P,) int64. No valid mask: that is the confidence.
+0. facts["height"], facts["width"] are the frame size in pixels; facts["joints"], where it is there, lists the joints of
+the 17 that can be seen at all, for maps read from drawings that lack some. Optional arrays: "boxes" (T, P, 4) float32
+x0, y0, x1, y1 px, and "track_ids" (P,) int64. No valid mask: that is the confidence.
 
 The drawing is in openuni/codec/skeleton_drawing.py, the way back in openuni/codec/skeleton_parsing.py.
 """
@@ -21,6 +22,7 @@ from openuni.codec.storage import check_array, check_rest, own_facts, pack, unpa
 from openuni.modality import Encoded, Map, Modality, Rendering
 
 KEYPOINT_COUNTS = (17, 133)
+BODY = 17
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that zip can say: the bytes must not depend on the clock
 
 
@@ -49,6 +51,7 @@ class Skeleton(Modality):
             if not map.facts.get(name, 0) > 0:
                 given = map.facts.get(name)
                 raise ValueError(f"skeleton facts[{name!r}] must be the frame's {name} in px, got {given}")
+        _check_joints(map.facts.get("joints", [0]))
         confidence = map.data[..., 2]
         if not (confidence >= 0).all():
             raise ValueError("skeleton confidence must be >= 0 and not NaN: give 0 where a joint is not seen")
@@ -110,6 +113,12 @@ class Skeleton(Modality):
 
 
 SKELETON = Skeleton()
+
+
+def _check_joints(joints: Any) -> None:
+    sound = isinstance(joints, list) and joints and all(type(one) is int and 0 <= one < BODY for one in joints)
+    if not sound or len(set(joints)) < len(joints):
+        raise ValueError(f"skeleton facts['joints'] must list different joints from 0 to {BODY - 1}, got {joints!r}")
 
 
 def _check_profile(profile: str) -> None:

@@ -103,6 +103,18 @@ def test_whole_body_joints_are_scored_by_their_first_seventeen():
     assert values("skeleton", replace(MAPS["skeleton"], data=data))["skeleton.oks", "frame"] == pytest.approx(1)
 
 
+def test_a_drawing_of_thirteen_joints_is_scored_by_pck_over_them_and_says_so():
+    thirteen = [joint for joint in range(17) if joint not in (1, 2, 3, 4)]
+    data = MAPS["skeleton"].data.copy()
+    data[:, :, 1:5] = 0
+    drawn = replace(MAPS["skeleton"], data=data, facts={**MAPS["skeleton"].facts, "joints": thirteen})
+    scored = {one.metric: one for one in judge("skeleton", drawn, TRUTH)}
+    assert all(one.flags[0] == "joints:13_of_17" for one in scored.values())
+    found = {metric.partition(".")[2]: one.value for metric, one in scored.items()}
+    assert found.pop("oks") is found.pop("ap") is None
+    assert len(found) == 6 and all(value == 1 for value in found.values())
+
+
 def test_a_clip_without_people_has_no_skeleton_score():
     truth = replace(
         TRUTH,

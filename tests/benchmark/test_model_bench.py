@@ -9,13 +9,16 @@ from typer.testing import CliRunner
 from openuni.benchmark.model_bench import ModelBenchConfig, bench_model
 from openuni.benchmark.predictions import read_prediction
 from openuni.benchmark.records import read_records
+from openuni.benchmark.synth.render import maps_of
 from openuni.cli import app
 from openuni.engine.local import LocalEngine
 from openuni.engine.monitor import Breaker
 from openuni.errors import BadInput, RunFailed
+from openuni.model.rendering import TINY
 from openuni.table import METRICS, MODALITIES, load
+from openuni.video import encode_rgb_lossless
 from tests.benchmark import generators
-from tests.benchmark.rendered import CLIPS, render_tiny
+from tests.benchmark.rendered import CLIPS, render_tiny, truths
 
 MODEL = "tests.benchmark.generators:Truth"
 
@@ -204,6 +207,25 @@ def test_the_command_scores_prints_and_refuses_mixing(rendered, tmp_path):
     assert isinstance(mixed.exception, BadInput) and "two benches" in str(mixed.exception)
     alone = CliRunner().invoke(app, ["bench", "--annotator", "flow=flow-dis", "--predict-only"])
     assert isinstance(alone.exception, BadInput) and "only --model takes that" in str(alone.exception)
+
+
+def test_a_skeleton_of_thirteen_joints_has_pck_over_those_and_no_oks(rendered, tmp_path):
+    folder = tmp_path / "preds" / "est-skeleton"
+    folder.mkdir(parents=True)
+    for name, truth in truths(rendered).items():
+        drawn = TINY.to_frames("skeleton", maps_of(truth)["skeleton"]).frames
+        (folder / f"{name}.mkv").write_bytes(encode_rgb_lossless(drawn))
+    options = ["--data", str(rendered), "--out", str(tmp_path / "out"), "--ray", "off", "--workers", "1"]
+    model = f"preds:{folder.parent}"
+    done = CliRunner().invoke(app, ["bench", "--model", model, "--set", "model.rendering=tiny", *options])
+    assert done.exit_code == 0, done.exception
+    assert "  over 13 of 17 joints, those drawn: skeleton.pck_box, " in done.output
+    assert "  n/a: skeleton.oks, skeleton.ap: 13 of 17 joints are drawn" in done.output
+    person = [one for one in read_records(tmp_path / "out" / "records.parquet") if one.family == "one_person"]
+    found = {one.metric.partition(".")[2]: one for one in person}
+    assert found.pop("oks").value is found.pop("ap").value is None
+    assert {one.flags for one in found.values()} == {"joints:13_of_17"}
+    assert 0.75 < found["pck10_box"].value <= found["pck_box"].value < 1  # joints behind others are not drawn at 64 px
 
 
 def test_the_five_modalities_are_asked():

@@ -16,6 +16,10 @@ from openuni.benchmark.metrics.skeleton import (
     pck,
     torso_sizes,
 )
+from openuni.table import METRICS, load
+
+FACE = (1, 2, 3, 4)
+THIRTEEN = (0, *range(5, 17))
 
 
 def person(x=50.0, y=50.0, *, visibility=2.0, spread=20.0, seed=0):
@@ -82,6 +86,59 @@ def test_pck_counts_hidden_joints_unless_only_seen_ones_are_asked_for():
     predicted[0, 0, :4, 0] += 500
     assert pck(predicted, true, AREA, BOX) == pytest.approx(13 / 17)
     assert pck(predicted, true, AREA, BOX, seen_only=True) == 1
+
+
+def test_the_fine_pck_is_the_share_within_a_tenth_of_the_size():
+    true = clip(person())
+    predicted = true.copy()
+    predicted[0, 0, :5, 0] += 10
+    predicted[0, 0, 0, 0] += 1
+    fine, usual = (load("metric", METRICS, f"skeleton.{name}") for name in ("pck10_box", "pck_box"))
+    assert (fine(predicted, true, AREA, BOX), usual(predicted, true, AREA, BOX)) == (pytest.approx(16 / 17), 1)
+
+
+def pck_by_loops(predicted, true, sizes, joints, part):
+    """One person in each frame, so that nobody is matched."""
+    right = count = 0
+    for frame, found, size in zip(true[:, 0], predicted[:, 0], sizes[:, 0], strict=True):
+        for joint in joints:
+            if frame[joint, 2] > 0:
+                count += 1
+                distance = math.dist(frame[joint, :2], found[joint, :2])
+                right += bool(found[joint, 2] > 0 and distance <= part * size)
+    return right / count
+
+
+@pytest.mark.parametrize("part", [0.1, 0.2])
+def test_pck_over_some_joints_is_a_loop_over_those(part):
+    rng = np.random.default_rng(3)
+    true = np.stack([[person(*rng.uniform(20, 120, 2), seed=number)] for number in range(8)])
+    true[..., 2] = rng.choice([0, 1, 2], true.shape[:3])
+    predicted = true.copy()
+    predicted[..., :2] += rng.normal(0, 8, predicted[..., :2].shape)
+    predicted[..., 2] = rng.random(predicted.shape[:3]) < 0.8
+    predicted[..., list(FACE), 2] = 0
+    areas, sizes = np.full((8, 1), 900.0), rng.uniform(40, 120, (8, 1))
+    found = pck(predicted, true, areas, sizes, part=part, joints=THIRTEEN)
+    assert 0.1 < found < 0.9
+    assert found == pytest.approx(pck_by_loops(predicted, true, sizes, THIRTEEN, part))
+    assert found > pck(predicted, true, areas, sizes, part=part)  # over all, what is not drawn is wrong
+
+
+def test_joints_that_are_not_drawn_do_not_decide_who_is_who():
+    true = clip(person(30, 30, seed=1), person(36, 30, seed=2))
+    predicted = true.copy()
+    predicted[0, :, list(FACE), :2] = predicted[0, ::-1, list(FACE), :2]  # faces exchanged
+    areas, sizes = np.array([[40.0, 40.0]]), np.array([[60.0, 60.0]])
+    assert pck(predicted, true, areas, sizes, joints=THIRTEEN) == 1
+
+
+def test_a_person_of_whom_only_joints_that_are_not_drawn_have_labels_does_not_count():
+    true = clip(person(30, 30, seed=1), person(80, 60, seed=2))
+    true[0, 1, list(THIRTEEN), 2] = 0
+    areas, sizes = np.array([[500.0, 700.0]]), np.array([[60.0, 60.0]])
+    assert pck(true[:, :1], true, areas, sizes, joints=THIRTEEN) == 1
+    assert pck(true[:, :1], true, areas, sizes) == 17 / 21
 
 
 def test_a_person_who_is_not_found_has_all_joints_wrong():

@@ -24,6 +24,7 @@ KINDS = ("sphere", "box", "cylinder", "capsule", "rock")
 MATERIAL_ODDS = {"wood": 0.2, "checker": 0.2, "marble": 0.15, "metal": 0.15, "plastic": 0.2, "glass": 0.1}
 ACTION_ODDS = {"walk": 0.45, "wave": 0.2, "reach": 0.2, "squat": 0.15}
 CAMERA_ODDS = {"static": 0.2, "pan": 0.2, "orbit": 0.25, "dolly": 0.2, "handheld": 0.15}
+WALK_M_PER_S = 0.94  # the mean of motion.STEP_LENGTH over that of STEP_SECONDS
 METALS = {"steel": (0.82, 0.83, 0.85), "golden": (0.95, 0.72, 0.32), "copper": (0.93, 0.55, 0.40)}
 
 
@@ -106,6 +107,23 @@ def _two_people(draft: Draft) -> None:
     _look_at_people(draft, azimuth, 2.8)
 
 
+def _crossing(draft: Draft) -> None:
+    """Two people who walk past each other, one of them behind the other for a while; nothing else moves."""
+    rng = draft.rng
+    azimuth = _setting(draft)
+    near = np.array([np.cos(azimuth), np.sin(azimuth)])
+    sign = float(rng.choice([-1.0, 1.0]))
+    for side in (-1.0, 1.0):
+        facing = azimuth + side * sign * np.pi / 2 + rng.uniform(-0.3, 0.3)
+        way = np.array([np.cos(facing), np.sin(facing)])
+        # Half of what is walked, so that they meet in the middle of the clip, whatever its length.
+        half = WALK_M_PER_S * rng.uniform(0.85, 1.15) * draft.num_frames / draft.fps / 2
+        draft.add_person("walk", side * rng.uniform(0.35, 0.6) * near - half * way, facing)
+    names = [article(person.name) for person in draft.people]
+    draft.sentences.append(f"{join(names).capitalize()} walk past each other on {GROUNDS[draft.facts['ground']]}.")
+    _look_at_people(draft, azimuth, 2.8)
+
+
 def _refraction(draft: Draft) -> None:
     """A straw in a glass, with or without water; everything at rest."""
     rng, wet = draft.rng, draft.facts["water"]
@@ -170,6 +188,7 @@ FAMILIES: dict[str, Callable[[Draft], None]] = {
     "camera_only": _camera_only,
     "plain": plain,
     "varied": varied,
+    "crossing": _crossing,
 }
 """Family -> what adds its things, people and camera to a draft."""
 CYCLE = (

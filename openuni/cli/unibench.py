@@ -41,7 +41,7 @@ def render(
         list[str] | None,
         typer.Option(
             help="Scene families: objects, one_person, two_people, refraction, camera_only (default: these five); "
-            "plain and varied, to train small models on.",
+            "plain and varied, to train small models on; crossing, two people who pass each other.",
             show_default=False,
         ),
     ] = None,

@@ -97,6 +97,11 @@ RENDERED = {
 }
 """What the source `synthetic` and the training loader need of the renderer, which they may not import."""
 
+BUILT = {
+    "scored_index": "openuni.pipelines.scored_index:scored_index",
+}
+"""What curating a benchmark needs of a build's pipeline, which it may not import."""
+
 METRICS = {
     "depth.abs_rel": "openuni.benchmark.metrics.depth:ABS_REL",
     "depth.delta1": "openuni.benchmark.metrics.depth:DELTA1",

@@ -24,6 +24,7 @@ from openuni.cli.list import list_parts
 from openuni.cli.show import show
 from openuni.cli.train import train
 from openuni.cli.unibench import unibench
+from openuni.cli.unibench_curate import curate_build
 from openuni.cli.weights import weights
 from openuni.env import prepare
 from openuni.errors import OpenUniError, RunFailed
@@ -57,6 +58,7 @@ for name, command in (
     ("verify", verify_bench),
 ):
     bench.command(name)(command)
+unibench.command("curate")(curate_build)
 app.add_typer(weights, name="weights")
 
 

@@ -37,6 +37,8 @@ PREDICT = "predict"
 UNKNOWN_METRIC = "prediction"
 """Metric of the one row of a failed question whose metrics no other sample of the run tells."""
 NOT_SCORED = "error:not_scored"
+PROMPTS = "prompts"
+"""What tables call the data of a run without clips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +46,21 @@ class ModelBenchConfig:
     """Everything that decides what is scored."""
 
     model: str
-    data: Path
     out: Path
+    data: Path | None = None
+    """Clips; None: only suites of prompts can be run."""
     suites: tuple[str, ...] = ()
     """Names of SUITES; empty: all that the data serves and the model answers."""
-    samples: int = 1
-    """Answers for each question, each with noise of its own."""
+    prompts: Path | None = None
+    """File of prompts for suites of prompts; None: our own."""
+    prompted: bool = False
+    """Run suites of prompts too where none is named."""
+    samples: int | None = None
+    """Answers for each question, each with noise of its own; None: as many as each suite says."""
     limit: int | None = None
     """Ask only about the first samples."""
+    prompt_limit: int | None = None
+    """Ask only about the first prompts; None: as `limit`."""
     seed: int = 0
     predict_only: bool = False
     unit_size: int | None = None
@@ -68,6 +77,8 @@ class ModelBenched:
     out: Path
     system: str
     label: str
+    labels: dict[str, str]
+    """Suite -> what its data is called: `label`, or which prompts."""
     records: list[Record]
     statuses: dict[tuple[str, str, str], Counter[str]]
     """(suite, task, modality) -> "ok", or "status: reason" -> questions."""
@@ -110,15 +121,15 @@ def bench_model(
     distinct = {clip.clip_id: clip for many in clips.values() for clip in many}
     if not distinct:
         reasons = ", ".join(f"{count} x {reason}" for reason, count in skipped.most_common()) or "no samples"
-        raise BadInput(f"{config.data} has nothing that {generator.name} can be asked ({reasons}).")
+        raise BadInput(f"{config.data or 'The prompts'} has nothing that {generator.name} can be asked ({reasons}).")
     stage = PredictStage(generator=generator, generator_fingerprint=fingerprint, seed=config.seed)
     with RunFolder(config.out, KIND) as folder:
         before = folder.read().get("config", {}).get("data")
-        if before not in (None, str(config.data.absolute())):
+        if before and config.data is not None and before != str(config.data.absolute()):
             raise BadInput(f"{config.out} holds scores on {before}, not on {config.data}. Choose another --out.")
         predict = _job(PREDICT, stage, config)
         _forget_others(folder, predict, distinct)
-        told = {"data": str(config.data.absolute()), "predicted_as": predict.fingerprints[stage.name]}
+        told = {"data": _data_folder(config) or before or "", "predicted_as": predict.fingerprints[stage.name]}
         folder.record({**asdict(config), **told})
         predict.plan.append(distinct.values(), unit_size=config.unit_size)
         reopen(predict, retry)
@@ -158,10 +169,11 @@ def bench_model(
     if not any(row["status"] in ("ok", "absent") for row in made.values()):
         reason = Counter(f"{row['status']}: {row['reason']}" for row in made.values()).most_common(1)[0][0]
         raise RunFailed(f"{generator.name} failed on all {len(made)} questions. Commonest reason: {reason}.")
-    return ModelBenched(config.out.absolute(), generator.name, label, records, statuses, skipped)
+    labels = {suite.name: _prompts_label(config, asked[suite.name]) if suite.prompted else label for suite in suites}
+    return ModelBenched(config.out.absolute(), generator.name, label, labels, records, statuses, skipped)
 
 
-def check_counts(samples: int, limit: int | None) -> None:
+def check_counts(samples: int | None, limit: int | None) -> None:
     """Raise BadInput unless there is something to ask."""
     for option, value in (("samples", samples), ("limit", limit)):
         if value is not None and value < 1:
@@ -170,12 +182,14 @@ def check_counts(samples: int, limit: int | None) -> None:
 
 def _suites(config: ModelBenchConfig, can: set[tuple[str, str]], system: str) -> list[Suite]:
     """The suites asked for, or all that the data serves and the model answers."""
-    if not config.data.is_dir():
+    if config.data is not None and not config.data.is_dir():
         raise BadInput(f"{config.data} not found. Make a rendered folder with: openuni unibench render --out DIR")
     chosen, reasons = [], []
     for name in config.suites or tuple(SUITES):
         suite = make_suite(name)
-        why = suite.refuses(config.data)
+        if suite.prompted and not (config.suites or config.prompted):
+            continue
+        why = suite.refuses(_source(suite, config))
         if not why and not can & set(suite.pairs):
             have = ", ".join(sorted({task for task, _ in can})) or "nothing"
             tasks = ", ".join(sorted({task for task, _ in suite.pairs}))
@@ -197,7 +211,7 @@ def _questions(
     """Every question of a suite that the model answers, sample by sample."""
     items: list[Item] = []
     names: set[str] = set()
-    for item in suite.items(config.data):
+    for item in suite.items(_source(suite, config)):
         # Two names that differ only by case are one file on some systems.
         problem = item.problem or ("name_differs_only_by_case" if item.sample.lower() in names else "")
         names.add(item.sample.lower())
@@ -205,17 +219,27 @@ def _questions(
             skipped[problem] += 1
         else:
             items.append(item)
+    limit = config.prompt_limit or config.limit if suite.prompted else config.limit
     return [
         Question(suite=suite.name, task=task, modality=modality, item=item, number=number)
-        for item in islice(items, config.limit)
+        for item in islice(items, limit)
         for task, modality in suite.pairs
         if (task, modality) in item.pairs and (task, modality) in can
-        for number in range(config.samples)
+        for number in range(config.samples or suite.samples)
     ]
 
 
+def _source(suite: Suite, config: ModelBenchConfig) -> Path | None:
+    """What a suite lists its samples from."""
+    return config.prompts if suite.prompted else config.data
+
+
+def _data_folder(config: ModelBenchConfig) -> str:
+    return "" if config.data is None else str(config.data.absolute())
+
+
 def _job(name: str, stage: Stage, config: ModelBenchConfig) -> Job:
-    opening = OpenQuestion(str(config.data.absolute()), str(config.out.absolute()))
+    opening = OpenQuestion(_data_folder(config), str(config.out.absolute()))
     return Job(name=name, out=config.out.absolute(), stages=(stage,), open_view=opening)
 
 
@@ -308,6 +332,8 @@ def _records(
 
 def _label(config: ModelBenchConfig) -> str:
     """What tables call the data."""
+    if config.data is None:
+        return PROMPTS
     from openuni.benchmark.synth.frozen import OFFICIAL_CLIPS
     from openuni.benchmark.synth.listing import list_rendered
 
@@ -319,3 +345,9 @@ def _label(config: ModelBenchConfig) -> str:
         return config.data.name
     whole = len(facts) == OFFICIAL_CLIPS and (config.limit or OFFICIAL_CLIPS) >= OFFICIAL_CLIPS
     return "UniBench" if whole else "UniBench-mini"
+
+
+def _prompts_label(config: ModelBenchConfig, asked: Sequence[Question]) -> str:
+    """Which prompts a suite of prompts asked about."""
+    count = len({question.item.sample for question in asked})
+    return f"{count} prompts of {'our own' if config.prompts is None else config.prompts.name}"

@@ -145,6 +145,9 @@ class PredictStage(Stage):
     def _ask(self, view: QuestionView) -> Ask:
         suite = self._suites.setdefault(view.suite, make_suite(view.suite))
         given = suite.ask(view.source, view.task, view.modality)
+        size = self.generator.size()
+        if given.any_size and size is not None:
+            given = replace(given, **size._asdict())
         return replace(
             given, sample=view.sample, caption=view.clip.caption, number=view.number, seed=noise_seed(self.seed, view)
         )

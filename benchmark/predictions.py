@@ -46,8 +46,8 @@ def prediction_folder(out: Path, task: str, modality: str, sample: str, number: 
 
 
 def check_answer(answer: Answer, ask: Ask) -> None:
-    """Raise ValueError unless the answer has what was asked, at the size that was asked."""
-    wanted = (ask.num_frames, ask.height, ask.width)
+    """Raise ValueError unless the answer has what was asked, at the size that was asked or may be chosen."""
+    wanted = answer_size(answer, ask)
     if ask.task in ("est", "joint"):
         if answer.map is None:
             raise ValueError(f"task {ask.task} wants a {ask.modality} map, and none was given")
@@ -63,6 +63,14 @@ def check_answer(answer: Answer, ask: Ask) -> None:
             raise ValueError(f"task {ask.task} wants (T, H, W, 3) uint8 RGB frames")
         if answer.rgb.shape[:3] != wanted:
             raise ValueError(f"RGB has {_size(answer.rgb.shape[:3])}, expected {_size(wanted)}")
+
+
+def answer_size(answer: Answer, ask: Ask) -> tuple[int, int, int]:
+    """Return T, H and W that an answer must have: the question's, or where that leaves the size free its own RGB's."""
+    if ask.any_size and answer.rgb is not None and answer.rgb.ndim == 4 and answer.rgb.size:
+        frames, height, width = answer.rgb.shape[:3]
+        return frames, height, width
+    return ask.num_frames, ask.height, ask.width
 
 
 def write_prediction(folder: Path, ask: Ask, answer: Answer, *, key: str, system: str) -> None:
@@ -87,6 +95,7 @@ def write_prediction(folder: Path, ask: Ask, answer: Answer, *, key: str, system
         for name, frames in ((FRAMES, answer.rgb), (DRAWN, answer.rendering)):
             if frames is not None:
                 (building / name).write_bytes(encode_rgb_lossless(frames))
+        length, height, width = answer_size(answer, ask)
         about = {
             "format": FORMAT,
             "key": key,
@@ -97,9 +106,9 @@ def write_prediction(folder: Path, ask: Ask, answer: Answer, *, key: str, system
             "number": ask.number,
             "seed": ask.seed,
             "caption": ask.caption,
-            "num_frames": ask.num_frames,
-            "height": ask.height,
-            "width": ask.width,
+            "num_frames": length,
+            "height": height,
+            "width": width,
             "fps": ask.fps,
             "about": dict(answer.about),
             "lacks": dict(answer.lacks),

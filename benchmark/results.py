@@ -50,13 +50,13 @@ def write_results(path: Path, records: Sequence[Record], asked: Asked) -> None:
         "model": {"asked": config["model"], "fingerprint": asked.fingerprint, **asked.generator.describe()},
         "suites": {suite.name: {"title": suite.title, "version": suite.version} for suite in asked.suites},
         "data": {
-            "folder": str(Path(config["data"]).absolute()),
+            "folder": str(Path(config["data"]).absolute()) if config["data"] else "",
             "label": asked.label,
             "samples": len(samples),
             "sha256": hashlib.sha256(json.dumps(sorted(samples.items())).encode()).hexdigest(),
             "left_out": dict(asked.skipped),
         },
-        "run": {key: config[key] for key in ("samples", "limit", "seed", "settings")},
+        "run": {key: config[key] for key in ("samples", "limit", "prompts", "prompt_limit", "seed", "settings")},
         "judge": JUDGE_VERSION,
         "versions": versions(),
         "predictions": PREDICTIONS,
@@ -76,7 +76,7 @@ def about_metric(name: str) -> dict[str, Any]:
     """Return a metric's unit and which way is better; None where neither way is."""
     if name in METRICS:
         metric = load("metric", METRICS, name)
-        return {"unit": metric.unit, "higher_is_better": bool(metric.higher_is_better)}
+        return {"unit": metric.unit, "higher_is_better": metric.higher_is_better}
     return {"unit": "share" if name.endswith(COVERAGE) else "", "higher_is_better": None}
 
 

@@ -90,7 +90,7 @@ class BenchRun:
             return str(told.get("unit", "")), told.get("higher_is_better")
         if metric in METRICS:
             found = load("metric", METRICS, metric)
-            return found.unit, bool(found.higher_is_better)
+            return found.unit, found.higher_is_better
         return "", None
 
 

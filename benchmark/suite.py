@@ -42,12 +42,16 @@ class Suite(Protocol):
     """Raise it when the same answer gets other numbers."""
     pairs: tuple[tuple[str, str], ...]
     """All (task, modality) questions, in the order they are reported."""
+    prompted: bool
+    """Its samples are prompts: `refuses` and `items` get a file of prompts, or None for our own, instead of data."""
+    samples: int
+    """Answers for each question, unless the run says how many."""
 
-    def refuses(self, data: Path) -> str:
-        """Return why a folder cannot be this suite's data, one line; empty if it can."""
+    def refuses(self, data: Path | None) -> str:
+        """Return why a folder, or a file of prompts, cannot be this suite's data, one line; empty if it can."""
         ...
 
-    def items(self, data: Path) -> Iterator[Item]:
+    def items(self, data: Path | None) -> Iterator[Item]:
         """Yield the samples in a fixed order."""
         ...
 
@@ -55,7 +59,7 @@ class Suite(Protocol):
         """Read what a question gives; the caller fills in caption, sample, number and seed.
 
         Args:
-            folder: the sample's: data / Item.path.
+            folder: the sample's: data / Item.path; of no use where samples are prompts.
             task: one of Item.pairs,
             modality: with it.
         """

@@ -65,6 +65,8 @@ class Ask:
     """W of the answer, px."""
     fps: float
     """Of the clip given, or wanted."""
+    any_size: bool = False
+    """Size and length are wishes: the answer may have others, as where only a prompt is given."""
     number: int = 0
     """Which of this sample's answers: 0, 1, ..."""
     seed: int = 0
@@ -76,7 +78,7 @@ class Answer:
     """What a generator gives. est: the map. cond, text: RGB. joint: both."""
 
     rgb: np.ndarray | None = None
-    """(T, H, W, 3) uint8, of the Ask's T, H, W."""
+    """(T, H, W, 3) uint8, of the Ask's T, H, W unless that says any_size."""
     map: Map | None = None
     """Of the Ask's T, H, W, whatever size it was predicted at."""
     rendering: np.ndarray | None = None

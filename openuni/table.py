@@ -134,8 +134,14 @@ METRICS = {
     "densepose.person_iou": "openuni.benchmark.metrics.densepose:PERSON_IOU",
     "densepose.uv_error": "openuni.benchmark.metrics.densepose:UV_ERROR",
     "densepose.uv_near": "openuni.benchmark.metrics.densepose:UV_WITHIN",
+    "plain.flicker": "openuni.benchmark.metrics.plain:FLICKER",
+    "plain.frame_flicker": "openuni.benchmark.metrics.plain:FRAME_FLICKER",
+    "plain.smoothness": "openuni.benchmark.metrics.plain:SMOOTHNESS",
+    "plain.subject": "openuni.benchmark.metrics.plain:SUBJECT",
+    "plain.background": "openuni.benchmark.metrics.plain:BACKGROUND",
+    "plain.motion": "openuni.benchmark.metrics.plain:MOTION",
 }
-"""Functions of arrays, by modality. docs/metrics.md says what each means and how it is averaged."""
+"""Functions of arrays, by modality; plain: of generated RGB. docs/metrics.md says what each means and averages over."""
 
 TIERS = {
     "fast": "openuni.benchmark.synth.shade:FastTier",
@@ -190,6 +196,7 @@ GENERATORS = {
 
 SUITES = {
     "unibench-est": "openuni.benchmark.suites.unibench_est:UniBenchEst",
+    "plain": "openuni.benchmark.suites.plain:Plain",
 }
 """What `openuni bench --suite` scores models on; openuni/benchmark/suite.py has the door they stand behind."""
 

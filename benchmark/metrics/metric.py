@@ -15,7 +15,8 @@ class Metric:
     """Its key in METRICS: modality.metric."""
     unit: str
     """Unit of the value: "m", "px", "%", or "1" for a pure number."""
-    higher_is_better: bool
+    higher_is_better: bool | None
+    """None: neither way is."""
     protocol: str
     """What is averaged over what, one line."""
     source: str

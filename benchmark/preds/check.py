@@ -25,28 +25,31 @@ class Fault(NamedTuple):
 
 
 def check_folder(
-    predictions: Predictions, suites: Sequence[Suite], data: Path, *, samples: int = 1, counts: Counter[str]
+    predictions: Predictions,
+    sources: Sequence[tuple[Suite, Path | None]],
+    *,
+    samples: int | None = None,
+    counts: Counter[str],
 ) -> Iterator[Fault]:
     """Read every prediction of the folder's questions.
 
     Args:
         predictions: the folder.
-        suites: whose questions.
-        data: the clips.
-        samples: answers for each question.
+        sources: whose questions, and the clips or the file of prompts that they are about.
+        samples: answers for each question; None: as many as each suite says.
         counts: filled in while it goes: ok, missing, wrong, nan, questions; extra: files of no sample.
 
     Yields:
         What is not in order.
     """
     can, known = set(predictions.capabilities()), set()
-    for suite in suites:
+    for suite, data in sources:
         for item in suite.items(data):
             known.add(item.sample)
             for task, modality in suite.pairs:
                 if item.problem or (task, modality) not in item.pairs or (task, modality) not in can:
                     continue
-                for number in range(samples):
+                for number in range(samples or suite.samples):
                     counts["questions"] += 1
                     fault = _fault(predictions, suite, data, item, (task, modality, number))
                     counts[fault.kind if fault else "ok"] += 1
@@ -61,11 +64,13 @@ def check_folder(
                 yield Fault(f"{task}-{modality}/{path.name}", "extra", "is of no sample of this data")
 
 
-def _fault(predictions: Predictions, suite: Suite, data: Path, item: Item, asked: tuple[str, str, int]) -> Fault | None:
+def _fault(
+    predictions: Predictions, suite: Suite, data: Path | None, item: Item, asked: tuple[str, str, int]
+) -> Fault | None:
     task, modality, number = asked
     name = f"{task}-{modality}/{item.sample}/seed-{number}"
     try:
-        ask = replace(suite.ask(data / item.path, task, modality), sample=item.sample, number=number)
+        ask = replace(suite.ask((data or Path()) / item.path, task, modality), sample=item.sample, number=number)
         answer = predictions(ask)
     except Unanswerable:
         return Fault(name, "missing", "is missing")

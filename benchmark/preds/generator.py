@@ -128,7 +128,7 @@ class Predictions:
         if ask.task != "est":
             path = self._find(ask, RGB)
             frames = read_arrays(path, RGB)["data"]
-            if frames.ndim == 4 and self.resize and frames.dtype == np.uint8:
+            if frames.ndim == 4 and self.resize and frames.dtype == np.uint8 and not ask.any_size:
                 frames = resized_frames(frames, height=ask.height, width=ask.width)
             about["rgb_format"] = path.suffix or "frames"
             answer = replace(answer, rgb=frames)

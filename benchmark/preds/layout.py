@@ -1,6 +1,6 @@
 """Layout: where the prediction for a question lies in a folder, and in which formats."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from openuni.benchmark import predictions
@@ -84,21 +84,28 @@ def frame_files(folder: Path, modality: str) -> list[Path]:
     return files
 
 
-def describe(pairs: Iterable[tuple[str, str]], samples: Iterable[str] = ()) -> str:
-    """Write the layout for people, for some questions and the first of some samples."""
-    names = list(samples)[:2] or ["SAMPLE"]
+def describe(samples: Mapping[tuple[str, str], Sequence[str]]) -> str:
+    """Write the layout for people.
+
+    Args:
+        samples: (task, modality) -> names of samples, of which the first are shown; may be none.
+    """
     lines = [
         "FOLDER/TASK-MODALITY/SAMPLE.EXT            one file for a clip, or",
         "FOLDER/TASK-MODALITY/SAMPLE/               one file for each frame, in the order of their names",
         "FOLDER/TASK-MODALITY/SAMPLE/seed-N[.EXT]   the same for answer N = 0, 1, ... of --samples",
         "",
     ]
-    for task, modality in pairs:
+    for (task, modality), known in samples.items():
+        names = known[:2] or ["SAMPLE"]
         kind = RGB if task == "cond" else modality
         lines += [f"{task}-{modality}/  {MEANINGS[kind]}"]
         if task == "joint":
             lines += [f"{task}-{modality}-{RGB}/  the frames with it, {MEANINGS[RGB]}"]
         lines += [f"    clip: {' '.join(FORMATS[kind])}   frames: {' '.join(FRAMES[kind])}"]
         lines += [f"    {task}-{modality}/{name}{FORMATS[kind][0]}" for name in names]
-    lines += ["", "Frames and size are the clip's own; --set model.resize=true takes other sizes."]
+    lines += [
+        "",
+        "Frames and size are the clip's own; --set model.resize=true takes other sizes. From a prompt any will do.",
+    ]
     return "\n".join(lines)

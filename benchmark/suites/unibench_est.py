@@ -32,17 +32,22 @@ class UniBenchEst:
     title = "UniBench estimation"
     version = f"1 (judge {JUDGE_VERSION})"
     pairs = tuple(("est", name) for name in MODALITIES)
+    prompted = False
+    samples = 1
 
-    def refuses(self, data: Path) -> str:
+    def refuses(self, data: Path | None) -> str:
         """See Suite.refuses."""
+        if data is None:
+            return "no --data: give a rendered or imported folder"
         try:
             clip_names(data)
         except BadInput as error:
             return str(error)
         return ""
 
-    def items(self, data: Path) -> Iterator[Item]:
+    def items(self, data: Path | None) -> Iterator[Item]:
         """See Suite.items."""
+        assert data is not None, "refuses said so"
         for facts in list_rendered(data):
             name = str(facts["clip"])
             folder = data / "clips" / name

@@ -60,7 +60,20 @@ def run_bench(
         Path | None,
         typer.Option(help="Output folder. [default: MODEL/bench, or data/bench-annotators]", show_default=False),
     ] = None,
-    samples: Annotated[int, typer.Option(help="Answers for each question, each with noise of its own.")] = 1,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Prompts for suites of prompts: one a line, or JSON; such suites are then run. [default: our own 100]",
+            show_default=False,
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="Answers for each question, each with noise of its own. [default: 1; 5 for a prompt]",
+            show_default=False,
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Score only this many clips.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Seed that the noise of all answers is drawn from.", min=0)] = 0,
     predict_only: Annotated[bool, typer.Option("--predict-only", help="Write predictions, score nothing.")] = False,
@@ -92,15 +105,16 @@ def run_bench(
         from openuni.cli.bench_model import score_model
 
         score_model(
-            model, tuple(suite or ()), data, out, samples=samples, limit=limit, seed=seed, predict_only=predict_only,
-            unit_size=unit_size, set_=set_, spread=spread,
+            model, tuple(suite or ()), data, out, prompts=prompts, samples=samples, limit=limit, seed=seed,
+            predict_only=predict_only, unit_size=unit_size, set_=set_, spread=spread,
         )  # fmt: skip
         return
     if not annotator:
         raise BadInput(
             "Name what to score: --model ckpt/, or --annotator depth=depth-motion (see openuni list experts)."
         )
-    given = {"--suite": suite, "--samples": samples != 1, "--seed": seed, "--predict-only": predict_only}
+    given = {"--suite": suite, "--prompts": prompts, "--samples": samples is not None, "--seed": seed}
+    given["--predict-only"] = predict_only
     if wrong := [name for name, value in given.items() if value]:
         raise BadInput(f"{', '.join(wrong)}: only --model takes that.")
     _score_annotators(annotator, data, out, weights, limit, unit_size, set_, spread)

@@ -13,7 +13,12 @@ def layout(
     ] = None,
     suite: Annotated[list[str] | None, typer.Option(help="Suite; may be repeated. [default: all]")] = None,
     data: Annotated[Path | None, typer.Option(help="The clips that were asked about.", show_default=False)] = None,
-    samples: Annotated[int, typer.Option(help="Answers for each question.", min=1)] = 1,
+    prompts: Annotated[
+        Path | None, typer.Option(help="File of prompts. [default: our own 100]", show_default=False)
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Answers for each question. [default: 1; 5 for a prompt]", min=1)
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="How files are read: 'model.rendering=own'.", show_default=False)
     ] = None,
@@ -29,27 +34,31 @@ def layout(
     from openuni.table import SUITES
 
     suites = [make_suite(name) for name in suite or SUITES]
-    if data is not None:
-        refusals = {one.name: one.refuses(data) for one in suites}
-        suites = [one for one in suites if not refusals[one.name]]
-        if not suites:
-            raise BadInput("; ".join(f"{name}: {why}" for name, why in refusals.items()))
+    if not suite and data is not None and prompts is None:  # as the bench does
+        suites = [one for one in suites if not one.prompted]
+    sources = [(one, prompts if one.prompted else data) for one in suites]
+    refusals = {one.name: one.refuses(source) for one, source in sources}
+    usable = [(one, source) for one, source in sources if not refusals[one.name]]
+    if not usable or (suite and folder is not None and len(usable) < len(sources)):
+        raise BadInput("; ".join(f"{name}: {why}" for name, why in refusals.items() if why))
     if folder is None:
-        pairs = list(dict.fromkeys(pair for one in suites for pair in one.pairs))
-        names = [item.sample for one in suites for item in one.items(data)] if data is not None else []
-        typer.echo(describe(pairs, names))
+        names: dict[tuple[str, str], list[str]] = {}
+        for one, source in sources:
+            known = [] if refusals[one.name] else [item.sample for item in one.items(source)]
+            names |= {pair: known for pair in one.pairs if not names.get(pair)}
+        typer.echo(describe(names))
         return
-    if data is None:
-        raise BadInput("Give --data DIR, the clips that the predictions are of.")
+    if data is None and not all(one.prompted for one in suites):
+        raise BadInput("Give --data DIR, the clips that the predictions are of, or --suite NAME of a suite of prompts.")
     settings = parse_settings(set_ or ())
     refuse_unknown_parts(settings, [PART])
     predictions = configured(Predictions, settings.get(PART, {}), part=PART, folder=str(folder))
     counts: Counter[str] = Counter()
-    for fault in check_folder(predictions, suites, data, samples=samples, counts=counts):
+    for fault in check_folder(predictions, usable, samples=samples, counts=counts):
         typer.echo(f"{fault.kind:8}{fault.question}: {fault.what}")
     rest = ", ".join(f"{counts[kind]:,} {kind}" for kind in ("missing", "wrong", "nan", "extra") if counts[kind])
     typer.echo(f"{counts['ok']:,} of {counts['questions']:,} predictions are in order{'; ' if rest else ''}{rest}")
-    absent = sorted({pair for one in suites for pair in one.pairs} - set(predictions.capabilities()))
+    absent = sorted({pair for one, _ in usable for pair in one.pairs} - set(predictions.capabilities()))
     if absent:
         typer.echo("no folder for " + ", ".join(f"{task}-{modality}" for task, modality in absent))
     if counts["missing"] or counts["wrong"] or not counts["questions"]:

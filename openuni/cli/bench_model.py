@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from openuni.generator import Generator
 
 OUT = "bench"
+MINI_PROMPTS = 20
+"""Asked in the bare command on a machine without a GPU: five of each group of ours."""
 
 
 def score_model(
@@ -22,7 +24,8 @@ def score_model(
     data: Path | None,
     out: Path | None,
     *,
-    samples: int,
+    prompts: Path | None,
+    samples: int | None,
     limit: int | None,
     seed: int,
     predict_only: bool,
@@ -32,6 +35,7 @@ def score_model(
 ) -> None:
     """Predict, score and print. Without `data` the frozen scenes are rendered beside the output first."""
     from openuni.benchmark.model_bench import ModelBenchConfig, bench_model, check_counts
+    from openuni.benchmark.suite import make_suite
     from openuni.config import parse_settings, refuse_unknown_parts
     from openuni.engine.monitor import Breaker
     from openuni.engine.run import choose_engine
@@ -43,6 +47,7 @@ def score_model(
     for name in suites:
         if name not in SUITES:
             raise UnknownName("suite", name, SUITES)
+    of_clips = not suites or not all(make_suite(name).prompted for name in suites)
     check_counts(samples, limit)
     settings = parse_settings(set_ or ())
     refuse_unknown_parts(settings, [PART])
@@ -54,12 +59,14 @@ def score_model(
     # Without Ray nothing deals out GPUs: one worker has the one there is.
     engine = choose_engine(ray, workers or (1 if gpus and ray == "off" else None), cores=os.cpu_count() or 1)
     try:
-        if data is None:
+        bare = data is None
+        if bare and of_clips:
             from openuni.benchmark.frozen_data import frozen_data
 
             data = frozen_data(out, generator.size(), limit=limit, whole=bool(gpus), engine=engine)
         config = ModelBenchConfig(
-            model=model, data=data, out=out, suites=suites, samples=samples, limit=limit, seed=seed,
+            model=model, data=data, out=out, suites=suites, prompts=prompts, prompted=bare or prompts is not None,
+            samples=samples, limit=limit, prompt_limit=None if suites or gpus or not bare else MINI_PROMPTS, seed=seed,
             predict_only=predict_only, unit_size=unit_size, settings=settings.get(PART, {}),
         )  # fmt: skip
         benched = bench_model(
@@ -89,7 +96,7 @@ def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
     for (suite, task, modality), counts in benched.statuses.items():
         other = "".join(f", {count:,} {why}" for why, count in counts.most_common() if why != "ok")
         done = "predicted" if predict_only else "scored"
-        where = f"{benched.label}, {suite}"
+        where = f"{benched.labels[suite]}, {suite}"
         typer.echo(f"\n{where}: {task} {modality}: {counts['ok']:,} of {counts.total():,} {done}{other}")
         keys = (suite, task, modality)
         mine = [one for one in benched.records if (one.suite, one.task, one.modality) == keys]

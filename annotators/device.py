@@ -78,23 +78,37 @@ class Batches:
         Raises:
             OutOfMemory: CUDA's memory does not hold a batch of one. The message says its size.
         """
+        outputs: list[Any] = []
+        at = 0
+
+        def some(size: int) -> Any:
+            return call(*(one[at : at + size] for one in inputs))
+
+        while at < len(inputs[0]):
+            outputs.append(self.shrinking(some, what=str((1, *inputs[0].shape[1:]))))
+            at += self.size
+        return outputs
+
+    def shrinking(self, call: Callable[[int], Any], *, what: str) -> Any:
+        """Call `call` with the size, halved until CUDA's memory holds it.
+
+        Args:
+            call: takes how many at a time.
+            what: one of what there are so many, for the message.
+
+        Raises:
+            OutOfMemory: CUDA's memory does not hold one. The message says its size.
+        """
         import torch
 
-        outputs, at = [], 0
-        while at < len(inputs[0]):
-            part = [one[at : at + self.size] for one in inputs]
+        while True:
             try:
-                outputs.append(call(*part))
+                return call(self.size)
             except torch.cuda.OutOfMemoryError as error:
-                if len(part[0]) == 1:
-                    shape = tuple(part[0].shape)
+                if self.size == 1:
                     raise OutOfMemory(
-                        f"CUDA out of memory with a batch of one, {shape}. Use a smaller network or smaller frames."
+                        f"CUDA out of memory with a batch of one, {what}. Use a smaller network or smaller frames."
                     ) from error
-                self.size = len(part[0]) // 2
-                logger.warning("CUDA out of memory with a batch of %d; going on with %d", len(part[0]), self.size)
-            else:
-                at += len(part[0])
-                continue
+                logger.warning("CUDA out of memory with a batch of %d; going on with %d", self.size, self.size // 2)
+                self.size //= 2
             torch.cuda.empty_cache()  # outside the handler, where the error no longer holds the tensors
-        return outputs

@@ -88,11 +88,28 @@ def transformers_files(size_mb: float | None, processor: str = "preprocessor_con
     return (File(name="config.json"), File(name=processor), model)
 
 
+def _processor_files(size_mb: float | None) -> tuple[File, ...]:
+    """Return the files of a transformers model with a processor, whose file has had two names."""
+    processor = File(name="processor_config.json", also=("preprocessor_config.json",))
+    return (File(name="config.json"), processor, File(name="model.safetensors", size_mb=size_mb))
+
+
+def _whole_repository(hub: str) -> tuple[str, ...]:
+    """The command for repositories whose small files have had several names: all of them and the weights."""
+    into = "{dir}/" + hub.partition("/")[2]
+    return (f"hf download {hub} --include '*.json' --include '*.txt' --include model.safetensors --local-dir {into}",)
+
+
 _DA2 = "https://github.com/DepthAnything/Depth-Anything-V2/blob/main/README.md"
 _VDA = "https://github.com/DepthAnything/Video-Depth-Anything/blob/main/README.md"
 _DA3 = "https://github.com/ByteDance-Seed/Depth-Anything-3/blob/main/README.md"
 _VDA_PACKAGE = "a checkout of https://github.com/DepthAnything/Video-Depth-Anything on PYTHONPATH"
 _DA3_PACKAGE = "a checkout of https://github.com/ByteDance-Seed/Depth-Anything-3, installed with pip install -e"
+_SAM = "https://github.com/facebookresearch/segment-anything/blob/main/README.md"
+_DINO = "https://github.com/IDEA-Research/GroundingDINO/blob/main/LICENSE"
+_SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
+_SAM2 = "https://github.com/facebookresearch/sam2/blob/main/README.md"
+_SAM_PACKAGE = "segment-anything (pip install 'openuni[experts]')"
 _TORCHVISION = "torchvision (pip install 'openuni[experts]')"
 _TORCHVISION_URL = "https://download.pytorch.org/models"
 
@@ -187,6 +204,72 @@ EXPERTS: dict[str, Expert] = {
         folder="raft",
         package=_TORCHVISION,
         imports=("torchvision",),
+    ),
+    "sam": Expert(
+        modality="segmentation",
+        # Hash and size as those who mirror the file on the Hub give them (git-lfs pointers of sam_vit_h_4b8939.pth).
+        files=(
+            File(
+                name="sam_vit_h_4b8939.pth",
+                also=("sam_vit_l_0b3195.pth", "sam_vit_b_01ec64.pth"),
+                size_mb=2564.6,
+                sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+                url=f"{_SAM_URL}/sam_vit_h_4b8939.pth",
+            ),
+        ),
+        licence="Apache-2.0",
+        read_at=_SAM,
+        allows_commercial=True,
+        folder="sam",
+        uses=("sam2.1-large",),
+        package=_SAM_PACKAGE,
+        imports=("segment_anything", "torchvision"),
+    ),
+    "sam-hf": Expert(
+        modality="segmentation",
+        files=transformers_files(2564.5),
+        licence="Apache-2.0",
+        read_at=_SAM,
+        allows_commercial=True,
+        hub="facebook/sam-vit-huge",
+        uses=("sam2.1-large",),
+    ),
+    # Any size of SAM 2 does in its place: the network is built as config.json says.
+    "sam2.1-large": Expert(
+        modality="shared",
+        files=_processor_files(897.6),
+        licence="Apache-2.0",
+        read_at=_SAM2,
+        allows_commercial=True,
+        hub="facebook/sam2.1-hiera-large",
+        commands=_whole_repository("facebook/sam2.1-hiera-large"),
+    ),
+    "grounded-sam2": Expert(
+        modality="segmentation",
+        files=(*_processor_files(689.4), File(name="tokenizer.json"), File(name="tokenizer_config.json")),
+        licence="Apache-2.0",
+        read_at=_DINO,
+        allows_commercial=True,
+        hub="IDEA-Research/grounding-dino-tiny",
+        uses=("sam2.1-large",),
+        commands=_whole_repository("IDEA-Research/grounding-dino-tiny"),
+    ),
+    "opens2v-masks": Expert(
+        modality="segmentation",
+        files=_processor_files(897.6),
+        licence="Apache-2.0",
+        read_at=_SAM2,
+        allows_commercial=True,
+        hub="facebook/sam2.1-hiera-large",
+        commands=_whole_repository("facebook/sam2.1-hiera-large"),
+    ),
+    # Behind a form on the Hub: `hf auth login` first.
+    "sam3": Expert(
+        modality="segmentation",
+        files=(*_processor_files(None), File(name="tokenizer.json"), File(name="tokenizer_config.json")),
+        licence="Meta's SAM License",
+        hub="facebook/sam3",
+        commands=_whole_repository("facebook/sam3"),
     ),
     "clip-l14": Expert(
         modality="shared",

@@ -4,8 +4,6 @@ UnityVideo (arXiv 2512.07831, In-Context Learner) trains with phrases as "two pe
 understood unseen. The words are ours, see Modality.wordings.
 """
 
-from collections.abc import Mapping
-
 from openuni.errors import BadInput
 from openuni.modality import modality
 
@@ -48,15 +46,6 @@ PLACES = {
 }
 """Modality -> for each of its wordings, words in it and what stands there with a subject, {}."""
 
-NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-IRREGULAR = {
-    **{"child": "children", "foot": "feet", "goose": "geese", "mouse": "mice", "knife": "knives", "leaf": "leaves"},
-    **{"wolf": "wolves", "fish": "fish", "sheep": "sheep", "deer": "deer", "skis": "skis", "scissors": "scissors"},
-}
-"""Plurals that no rule gives."""
-NOT_MEN = ("human", "german", "roman", "shaman")
-"""Nouns in -man that take an s."""
-
 
 def modality_prompt(
     name: str, *, draw: int | None = None, subject: str | None = None, override: str | None = None
@@ -66,7 +55,7 @@ def modality_prompt(
     Args:
         name: a modality.
         draw: any whole number >= 0; it picks a wording, equally often over random numbers. None: the first one.
-        subject: what is to be drawn, "two persons" (see `subject_phrase`). None: nothing is said of it.
+        subject: what is to be drawn, "two persons" (see openuni/subjects.py). None: nothing is said of it.
         override: the whole prompt, in place of wording and subject; for checkpoints with prompts of their own.
 
     Returns:
@@ -89,41 +78,3 @@ def modality_prompt(
         return wordings[number]
     words, put = PLACES[name][number]
     return wordings[number].replace(words, put.format(subject.strip()), 1)
-
-
-def subject_phrase(counts: Mapping[str, int]) -> str | None:
-    """Write counts as words: {"person": 2, "dog": 1} -> "two persons and one dog".
-
-    Args:
-        counts: singular noun -> how many, in the order in which they shall stand; those with 0 are left out.
-
-    Returns:
-        The phrase; None if nothing is there. Numbers above twelve are digits.
-
-    Raises:
-        BadInput: a count is negative or not whole, or a noun is blank.
-    """
-    parts = []
-    for noun, count in counts.items():
-        if not noun.strip() or isinstance(count, bool) or count != int(count) or count < 0:
-            raise BadInput(f"Subjects are nouns with whole counts of 0 or more, got {noun!r}: {count}.")
-        if count > 0:
-            number = NUMBERS[int(count) - 1] if count <= len(NUMBERS) else str(int(count))
-            parts.append(f"{number} {noun.strip() if count == 1 else plural(noun.strip())}")
-    if len(parts) < 2:
-        return parts[0] if parts else None
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def plural(noun: str) -> str:
-    """Return the plural of an English noun or compound, by its last word: "traffic light" -> "traffic lights"."""
-    *before, last = noun.split()
-    if last in IRREGULAR:
-        return " ".join([*before, IRREGULAR[last]])
-    if last.endswith("man") and last.lower() not in NOT_MEN:
-        return noun.removesuffix("man") + "men"
-    if noun.endswith(("s", "x", "z", "ch", "sh")):
-        return noun + "es"
-    if noun.endswith("y") and noun[-2:-1] not in ("a", "e", "i", "o", "u", ""):
-        return noun[:-1] + "ies"
-    return noun + "s"

@@ -64,6 +64,11 @@ ANNOTATORS = {
     "depth-anything-3-mono-large": "openuni.annotators.depth_video:DepthAnything3",
     "raft-large": "openuni.annotators.flow_raft:Raft",
     "raft-small": "openuni.annotators.flow_raft:RaftSmall",
+    "sam": "openuni.annotators.segmentation_sam:Sam",
+    "sam-hf": "openuni.annotators.segmentation_sam:SamTransformers",
+    "grounded-sam2": "openuni.annotators.segmentation_text:GroundedSam2",
+    "opens2v-masks": "openuni.annotators.segmentation_seeds:OpenS2VMasks",
+    "sam3": "openuni.annotators.segmentation_text:Sam3",
     "truth-depth": "openuni.benchmark.synth.experts:TruthDepth",
     "truth-flow": "openuni.benchmark.synth.experts:TruthFlow",
     "truth-segmentation": "openuni.benchmark.synth.experts:TruthSegmentation",
@@ -80,9 +85,9 @@ PRESETS = {
 
 EXPERT_SETS: dict[str, tuple[str, ...]] = {
     "embedded": ("flow-dis", "depth-motion", "segmentation-motion"),
-    "paper": ("depth-anything-v2-large", "raft-large"),
-    "best": ("video-depth-anything-large", "raft-large"),
-    "commercial": ("depth-anything-v2-small", "flow-dis", "segmentation-motion"),
+    "paper": ("depth-anything-v2-large", "raft-large", "sam"),
+    "best": ("video-depth-anything-large", "raft-large", "sam"),
+    "commercial": ("depth-anything-v2-small", "flow-dis", "sam"),
     "truth": ("truth-depth", "truth-flow", "truth-segmentation", "truth-skeleton", "truth-densepose"),
     "none": (),
 }

@@ -25,6 +25,7 @@ from openuni.model.data.strides import pick
 from openuni.model.draws import Draws
 from openuni.sample import decode_members
 from openuni.shard import Span, members_of
+from openuni.subjects import subjects_of
 
 MAX_ATTEMPTS = 16
 """Clips in a row that may be unreadable before the run stops. Ours: by then it is the storage, not the clips."""
@@ -129,8 +130,10 @@ class SampleMaker:
         stored = len(rgb.data)
         del rgb  # or its frames would be in memory beside every map that is decoded
         maps = {}
+        subjects = subjects_of(about)
         for name in wanted:
-            map, _ = self._read(row, name)
+            map, told = self._read(row, name)
+            subjects = subjects or subjects_of(told)
             if name == "densepose" and not config.uv:
                 map = replace(map, arrays={})
             if len(map.data) != stored:
@@ -143,7 +146,7 @@ class SampleMaker:
             key=row["key"],
             caption=row["caption"],
             group=row["group"],
-            subjects=str(about.get("subjects") or about.get("clip", {}).get("subjects") or ""),
+            subjects=subjects,
             available=available,
             rgb=frames,
             times_s=times_s[picks],

@@ -2,7 +2,8 @@ import pytest
 
 from openuni.errors import BadInput, UnknownName
 from openuni.modality import modality
-from openuni.model.prompts import PLACES, modality_prompt, plural, subject_phrase
+from openuni.model.prompts import PLACES, modality_prompt
+from openuni.subjects import plural, subject_phrase, subjects_of
 from openuni.table import MODALITIES
 
 
@@ -86,3 +87,10 @@ def test_counts_that_count_nothing_are_refused(counts):
 )  # fmt: skip
 def test_plurals_follow_english(one, many):
     assert plural(one) == many
+
+
+def test_a_samples_json_says_its_subjects_at_the_top_of_its_clip_or_in_its_facts():
+    assert subjects_of({"subjects": "one dog", "facts": {"subjects": "two dogs"}}) == "one dog"
+    assert subjects_of({"clip": {"subjects": "two persons"}}) == "two persons"
+    assert subjects_of({"facts": {"subjects": "one cat"}}) == "one cat"
+    assert subjects_of({"clip": {}, "facts": {"subjects": None}}) == ""

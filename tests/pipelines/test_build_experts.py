@@ -12,7 +12,9 @@ from openuni.cli import app
 from openuni.engine.local import LocalEngine
 from openuni.errors import BadInput, MissingWeights
 from openuni.pipelines.parts import make_experts, make_filters
+from openuni.sample import SampleReader
 from tests.annotators.tiny_experts import save_depth_anything, save_depth_pro, save_raft
+from tests.annotators.tiny_masks import save_grounding_dino, save_sam, save_sam2, save_sam3, save_sam_hf
 
 FAST = ("--preset", "none", "--filters", "duration", "--ray", "off", "--limit", "1")
 
@@ -24,6 +26,11 @@ def weights(tmp_path_factory):
     save_depth_anything(folder / "Depth-Anything-V2-Large-hf", seed=1)
     save_depth_pro(folder / "DepthPro-hf")
     save_raft(folder / "raft")
+    save_sam(folder / "sam")
+    save_sam_hf(folder / "sam-vit-huge")
+    save_sam2(folder / "sam2.1-hiera-large")
+    save_grounding_dino(folder / "grounding-dino-tiny")
+    save_sam3(folder / "sam3")
     return folder
 
 
@@ -68,6 +75,34 @@ def test_depth_and_flow_experts_annotate_a_real_clip(weights, good_clip, tmp_pat
     assert again.exit_code == 0 and fingerprints(tmp_path / "out", "depth") == [stages["depth"]["fingerprint"]]
 
 
+UNTRAINED = ("min_iou=-9", "min_stability=-9", "points_per_side=3", "min_area=0", "max_area=1", "max_objects=4")
+"""Takes what an untrained SAM proposes: no mask would pass SAM's own measures."""
+
+
+@pytest.mark.parametrize(
+    ("expert", "settings"),
+    [
+        ("sam", UNTRAINED),
+        ("sam-hf", UNTRAINED),
+        ("grounded-sam2", ("min_area=0", "max_area=1", "concepts=('person',)")),
+        ("sam3", ("max_objects=2",)),
+    ],
+)
+def test_mask_experts_annotate_a_real_clip(weights, good_clip, tmp_path, expert, settings):
+    words = [word for setting in settings for word in ("--set", f"segmentation.{setting}")]
+    words += ["--set", "frames.num_frames=3", "--set", "frames.short_side_px=64"]
+    done = build(good_clip, tmp_path / "out", "--experts", expert, "--weights", weights, *words)
+    assert done.exit_code == 0, done.output
+    assert "segmentation       1 samples" in done.output
+    stages = {stage["name"]: stage for stage in annotated(tmp_path / "out")}
+    assert stages["segmentation"]["expert"] == expert and len(stages["segmentation"]["weights_sha256"]) == 64
+    sample = SampleReader(tmp_path / "out")[0]
+    ids = sample.maps["segmentation"]
+    assert ids.data.shape == sample.rgb.data.shape[:3] and ids.data.max() >= 1
+    if expert in ("grounded-sam2", "sam3"):
+        assert "person" in ids.facts["subjects"] and set(ids.facts["labels"]) == {"person"}
+
+
 def annotated(out):
     return json.loads((out / "manifest.json").read_text())["passes"]["annotate"]
 
@@ -105,7 +140,7 @@ def test_commercial_refuses_what_its_licence_forbids_by_name(weights):
     ):
         make_experts(["commercial", "depth-anything-v2-large"], {}, str(weights))
     made = make_experts(["commercial"], {}, str(weights))
-    assert [stage.expert for stage in made] == ["depth-anything-v2-small", "flow-dis", "segmentation-motion"]
+    assert [stage.expert for stage in made] == ["depth-anything-v2-small", "flow-dis", "sam"]
 
 
 def test_all_filters_are_those_that_need_no_weights():

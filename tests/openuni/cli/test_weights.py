@@ -12,6 +12,7 @@ from openuni.cli.doctor import check_experts
 from openuni.errors import BadInput, UnknownName
 from openuni.table import ANNOTATORS, EXPERT_SETS, FILTERS
 from tests.annotators.tiny_experts import hide_caches, save_depth_anything, save_raft
+from tests.annotators.tiny_masks import save_sam, save_sam2
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ def test_the_table_ends_with_what_is_here_and_shows_commands_whole(folder):
 
 def test_a_profile_lists_its_members_and_what_they_use():
     names = [row["expert"] for row in json.loads(run("--profile", "commercial", "--json").stdout)]
-    assert names == [name for name in EXPERT_SETS["commercial"] if name in EXPERTS]
+    assert names == ["depth-anything-v2-small", "sam", "sam2.1-large"]  # flow-dis has no weights
     with pytest.raises(UnknownName, match="Unknown profile 'papr'. Did you mean 'paper'"):
         run("--profile", "papr")
 
@@ -60,14 +61,21 @@ def test_every_expert_with_weights_has_a_loader_and_every_set_is_made_of_parts()
     for name, expert in EXPERTS.items():
         table = {"filter": FILTERS, "shared": EXPERTS}.get(expert.modality, ANNOTATORS)
         assert name in table, name
-    assert all(EXPERTS[name].commercial for name in EXPERT_SETS["commercial"] if name in EXPERTS)
+    allowed = [name for name in EXPERT_SETS["commercial"] if name in EXPERTS]
+    assert all(EXPERTS[one].commercial for name in allowed for one in (name, *EXPERTS[name].uses))
 
 
-def test_doctor_says_which_sets_would_run(folder, monkeypatch):
+def test_doctor_says_which_sets_would_run(folder, tmp_path, monkeypatch):
     said = {check.name: check for check in check_experts()}
     assert said["experts paper"].status == "warn" and "depth-anything-v2-large" in said["experts paper"].found
     assert said["experts paper"].advice == "If you need it: openuni weights --profile paper"
     monkeypatch.setenv("OPENUNI_WEIGHTS", str(folder))
+    said = {check.name: check for check in check_experts()}
+    assert said["experts commercial"].found == "not here: sam, sam2.1-large"
+    save_sam(tmp_path / "w" / "sam")
+    save_sam2(tmp_path / "w" / "sam2.1-hiera-large")
+    save_depth_anything(tmp_path / "w" / "Depth-Anything-V2-Small-hf")
+    monkeypatch.setenv("OPENUNI_WEIGHTS", str(tmp_path / "w"))
     said = {check.name: check for check in check_experts()}
     assert said["experts commercial"].status == "ok"
 

@@ -77,7 +77,7 @@ class Sam2Clip:
     def __init__(self, sam2: Sam2, rgb: np.ndarray, cache: int) -> None:
         self.sam2, self.size = sam2, (int(rgb.shape[1]), int(rgb.shape[2]))
         keep = "cpu" if sam2.offload else sam2.device
-        self.options = {
+        self.options: dict[str, Any] = {
             "inference_device": sam2.device,
             "inference_state_device": keep,
             "video_storage_device": keep,

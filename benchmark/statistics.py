@@ -93,6 +93,54 @@ def intervals(values: np.ndarray, *, draws: int = DRAWS) -> np.ndarray:
     return np.where(equal, values[0], means - quantiles[::-1] * errors)
 
 
+def two_way_interval(
+    values: Iterable[tuple[str, str, float]], *, bounds: tuple[float, float] | None = None
+) -> tuple[float, float] | None:
+    """Interval of a mean whose values share two kinds of clusters: each prompt's raters, each rater's prompts.
+
+    The mean is over first clusters of their values' means. Its variance is that by first clusters, plus that by second
+    ones, minus that by cells of both (Cameron, Gelbach and Miller, JBES 29, 2011), each with G / (G - 1); never less
+    than the larger of the two. Student's t with the fewer clusters less one.
+
+    Args:
+        values: (first cluster, second cluster, value); may be uneven.
+        bounds: what the mean cannot leave; the ends are clipped to it.
+
+    Returns:
+        Its ends at LEVEL; None with fewer than two clusters of either kind. Where all values are equal and the bounds
+        are 0 and 1, Wilson's for as many trials as there are first clusters.
+    """
+    from scipy.stats import t
+
+    given = list(values)
+    sizes: dict[str, int] = {}
+    for one, _, _ in given:
+        sizes[one] = sizes.get(one, 0) + 1
+    seconds = {other for _, other, _ in given}
+    if len(sizes) < 2 or len(seconds) < 2:
+        return None
+    # Weights make every first cluster count once.
+    weighted = [(one, other, value, 1 / sizes[one] / len(sizes)) for one, other, value in given]
+    mean = sum(value * weight for _, _, value, weight in weighted)
+    if len({value for _, _, value in given}) == 1:
+        return wilson(round(mean * len(sizes)), len(sizes)) if bounds == (0.0, 1.0) and mean in bounds else (mean, mean)
+
+    def variance(names: Iterable[object]) -> float:
+        sums: dict[object, float] = {}
+        for name, (_, _, value, weight) in zip(names, weighted, strict=True):
+            sums[name] = sums.get(name, 0.0) + weight * (value - mean)
+        return sum(one**2 for one in sums.values()) * len(sums) / (len(sums) - 1)
+
+    by_first, by_second = variance(one for one, *_ in given), variance(other for _, other, _ in given)
+    both = variance((one, other) for one, other, _ in given)
+    error = max(by_first, by_second, by_first + by_second - both) ** 0.5
+    half = float(t.ppf((1 + LEVEL) / 2, min(len(sizes), len(seconds)) - 1)) * error
+    low, high = mean - half, mean + half
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    return low, high
+
+
 def wilson(successes: int, number: int) -> tuple[float, float] | None:
     """Wilson's score interval of a rate at LEVEL (Wilson, JASA 22, 1927); None without a trial.
 

@@ -12,6 +12,7 @@ from openuni.cli.bench import bench
 from openuni.cli.bench_compare import compare_runs
 from openuni.cli.bench_layout import layout
 from openuni.cli.bench_report import report_run
+from openuni.cli.bench_study import study_runs
 from openuni.cli.bench_table import print_table
 from openuni.cli.bench_verify import verify_bench
 from openuni.cli.build import build
@@ -56,6 +57,7 @@ for name, command in (
     ("table", print_table),
     ("report", report_run),
     ("verify", verify_bench),
+    ("study", study_runs),
 ):
     bench.command(name)(command)
 unibench.command("curate")(curate_build)

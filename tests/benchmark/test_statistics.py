@@ -14,6 +14,7 @@ from openuni.benchmark.statistics import (
     interval,
     intervals,
     paired_p,
+    two_way_interval,
     wilson,
 )
 
@@ -141,3 +142,38 @@ def test_so_many_clusters_as_are_needed_give_the_power():
     found = [stats.ttest_1samp(rng.normal(0.5, 1, needed), 0).pvalue < 0.05 for _ in range(1000)]
     assert np.mean(found) == pytest.approx(0.8, abs=0.05)
     assert clusters_needed([1.0, 1.0]) is None and clusters_needed([1.0, -1.0]) is None
+
+
+def crossed(rng, prompts, raters, *, prompt_sd, rater_sd):
+    """A value for each of prompts x raters, with effects of both and noise; the truth is 0."""
+    effects = prompt_sd * rng.normal(size=(prompts, 1)) + rater_sd * rng.normal(size=(1, raters))
+    table = effects + 0.5 * rng.normal(size=(prompts, raters))
+    return [(f"p{i}", f"r{j}", float(table[i, j])) for i in range(prompts) for j in range(raters)]
+
+
+@pytest.mark.parametrize(("prompts", "raters"), [(24, 3), (24, 8), (12, 12)])
+@pytest.mark.parametrize(("prompt_sd", "rater_sd"), [(1.0, 0.0), (0.0, 1.0), (0.7, 0.7)])
+def test_two_way_intervals_cover_the_truth_whichever_clusters_matter(prompts, raters, prompt_sd, rater_sd):
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(300):
+        low, high = two_way_interval(crossed(rng, prompts, raters, prompt_sd=prompt_sd, rater_sd=rater_sd))
+        hits += low <= 0 <= high
+    # 95 % less three standard deviations of 300 draws; with few clusters of a kind without effect it is wider.
+    assert hits / 300 >= 0.91
+
+
+def test_a_two_way_interval_needs_two_of_each_and_equal_answers_have_wilsons():
+    values = [("p", "r", 1.0), ("q", "r", 0.0)]
+    assert two_way_interval(values) is None and two_way_interval([("p", "r", 1.0), ("p", "s", 0.0)]) is None
+    same = [(p, r, 1.0) for p in "abcd" for r in "xy"]
+    assert two_way_interval(same, bounds=(0.0, 1.0)) == wilson(4, 4)
+    assert two_way_interval(same) == (1.0, 1.0)
+
+
+def test_a_two_way_interval_by_hand():
+    # Two prompts of means 1 and 0, two raters who agree: by prompt sums of weight x deviation are +-1/4 each, so
+    # V = 2 x (1/16) x 2 = 1/4; by rater 0; by cell 4 x (1/8)^2 x 4/3 = 1/12. The larger is 1/4; t with 1 is 12.706.
+    values = [("p", "x", 1.0), ("p", "y", 1.0), ("q", "x", 0.0), ("q", "y", 0.0)]
+    low, high = two_way_interval(values)
+    assert (low, high) == pytest.approx((0.5 - 12.7062 * 0.5, 0.5 + 12.7062 * 0.5), abs=1e-3)

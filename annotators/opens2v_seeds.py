@@ -98,14 +98,14 @@ def seeds_of(entry: Mapping[str, Any]) -> Seeds:
     """Decode the masks of one clip's entry."""
     about, masks = entry["metadata"], entry["annotation"]["mask_annotation"]
     names = entry["annotation"]["mask_map"]
-    grounds = {word.lower() for word in entry.get("word_tags", {}).get("background", [])}
+    grounds = [set(words.lower().split()) for words in entry.get("word_tags", {}).get("background", [])]
     x0, x1, y0, y1 = (int(side) for side in about["crop"])
     height, width = int(about["resolution"]["height"]), int(about["resolution"]["width"])
     frame = min(masks, key=int)
     found = []
     for number, rle in sorted(masks[frame].items(), key=lambda item: int(item[0])):
         label = str(names[number]["class_name"]).lower()
-        if label in grounds:
+        if any(set(label.split()) <= ground for ground in grounds):  # "park" of "park or garden setting"
             continue
         mask = np.zeros((height, width), bool)
         inner = decode_rle(rle)

@@ -18,10 +18,11 @@ from openuni.engine.run import Engine, run
 from openuni.engine.stage import Stage
 from openuni.errors import BadInput, RunFailed
 from openuni.frames import FrameTarget
+from openuni.pipelines.caption_local import caption_locally
 from openuni.pipelines.conclude import Concluded, conclude
 from openuni.pipelines.decision import Decision, check_columns, decide, read_decision
 from openuni.pipelines.manifest import Passes
-from openuni.pipelines.parts import make_checks, make_experts, make_filters, make_source
+from openuni.pipelines.parts import make_captions, make_checks, make_experts, make_filters, make_source
 from openuni.pipelines.rgb import RgbStage
 from openuni.pipelines.score_view import OpenForScoring
 from openuni.pipelines.select import Selection, select
@@ -61,6 +62,10 @@ class BuildConfig:
     """List only the source's first clips."""
     unit_size: int | None = None
     """Clips per unit; None chooses by their number."""
+    caption_url: str | None = None
+    """Where captions are asked for: an endpoint's address, or "vllm"; None: nowhere, the sources' captions alone."""
+    caption_model: str | None = None
+    """Which model is asked."""
     settings: Settings = field(default_factory=dict)
     """`--set part.parameter=value`, as text."""
 
@@ -115,7 +120,8 @@ class Build:
         filters = make_filters(config.filters, _with_published(config.settings, rules), weights)
         experts = make_experts(config.experts, config.settings, weights)
         checks = make_checks(experts, config.settings)
-        parts = ["source", "frames", "rgb", *(stage.name for stage in (*filters, *experts, *checks))]
+        captions = make_captions(config.caption_url, config.caption_model, config.settings)
+        parts = ["source", "frames", "rgb", *(stage.name for stage in (*filters, *experts, *checks, *captions))]
         refuse_unknown_parts(config.settings, parts)
         target = configured(FrameTarget, config.settings.get("frames", {}), part="frames")
         if config.windows == "head":
@@ -127,7 +133,7 @@ class Build:
         wants = frozenset(part for stage in filters for part in stage.wants)
         seen, kept = OpenForScoring(base, wants=wants), OpenClip(base, target)
         score = Job(name="score", out=out, stages=filters, open_view=seen, view_fingerprint=seen.fingerprint())
-        stages = (rgb, *experts, *checks)
+        stages = (rgb, *experts, *checks, *captions)
         annotate = Job(name="annotate", out=out, stages=stages, open_view=kept, view_fingerprint=kept.fingerprint())
         decision.map_rules(PassRecord.of(annotate))
         return cls(config, source, score, annotate, decision)
@@ -188,6 +194,7 @@ def build(parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str
 
         # 4. annotate and check: one decode, all experts, then what judges their maps.
         parts.annotate.plan.append(_hash_order(_chosen(parts, selection)), unit_size=config.unit_size)
+        caption_locally(parts.annotate, engine, event=folder.event)
         annotated = run(parts.annotate, engine, event=folder.event, breaker=breaker, quiet=quiet)
 
         # 5. finish: from ledgers alone.

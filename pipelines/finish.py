@@ -12,6 +12,7 @@ from openuni.clip import split_of
 from openuni.engine.atomic import replacing
 from openuni.engine.record import WHAT, PassRecord
 from openuni.pipelines.accept import Verdict, judge_all
+from openuni.pipelines.captions import caption_columns, caption_writers
 from openuni.pipelines.select import counted
 from openuni.rule import Rule
 from openuni.sample import INDEX
@@ -42,6 +43,8 @@ class Finished(NamedTuple):
     """Samples in the index."""
     hours: float
     """Their length."""
+    captions: Counter[str]
+    """Who wrote the samples' captions: "source", the model asked, or "" for those without one -> samples."""
     modalities: dict[str, Counter[str]]
     """Modality -> "ok" or the reason for its absence -> samples; over all annotated clips that are selected."""
 
@@ -77,7 +80,8 @@ def finish(annotate: PassRecord, there: Annotated) -> Finished:
         "group": clips["group"],
         "split": _splits(clips["source_video"]),
     }
-    for word in ("caption", "source", "source_key", "source_video", "licence", "published"):
+    columns |= caption_columns(annotate, ledger, clips)
+    for word in ("source", "source_key", "source_video", "licence", "published"):
         columns[word] = clips[word]
     modalities: dict[str, Counter[str]] = {}
     for stage in annotate.stages:
@@ -100,7 +104,7 @@ def finish(annotate: PassRecord, there: Annotated) -> Finished:
     with replacing(annotate.out / INDEX) as file:
         pq.write_table(index, file, compression="zstd")
     seconds = pc.sum(pc.divide(index["rgb.num_frames"], index["rgb.fps"])).as_py() or 0.0
-    return Finished(index.num_rows, seconds / 3600, modalities)
+    return Finished(index.num_rows, seconds / 3600, caption_writers(index), modalities)
 
 
 def _splits(source_videos: pa.ChunkedArray) -> pa.Array:

@@ -226,8 +226,8 @@ def _histograms(
     """
     found: list[Histogram | Shares] = []
     for stage in stages:
-        chosen = kept.get(stage.modality or stage.judges, kept.get(""))
-        assert chosen is not None, f"stage {stage.name} neither makes nor judges a modality"
+        # Captions make and judge no modality: they belong to clips that have frames.
+        chosen = kept[""] if "" in kept else kept[stage.modality or stage.judges or "rgb"]
         for column in stage.columns:
             name = f"{stage.name}.{column.name}"
             if column.unit in ("text", "bool"):

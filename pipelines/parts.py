@@ -8,6 +8,8 @@ from openuni.annotators.weights import check_commercial
 from openuni.config import Settings, configured
 from openuni.engine.stage import Stage
 from openuni.errors import BadInput, UnknownName
+from openuni.pipelines.caption_local import check_vllm
+from openuni.pipelines.captions import LOCAL, NAME, Captions
 from openuni.pipelines.sources.base import Source
 from openuni.table import ANNOTATORS, CHECKS, EXPERT_SETS, FILTERS, SOURCES, load
 
@@ -84,3 +86,22 @@ def make_checks(experts: Sequence[Stage], settings: Settings) -> tuple[Stage, ..
     classes = {name: load("check", CHECKS, name) for name in CHECKS}
     chosen = {name: cls for name, cls in classes.items() if {cls.judges, *cls.reads} <= made}
     return tuple(configured(cls, settings.get(name, {}), part=name) for name, cls in chosen.items())
+
+
+def make_captions(url: str | None, model: str | None, settings: Settings) -> tuple[Stage, ...]:
+    """Return the stage that asks for captions, or none where no endpoint is named.
+
+    Args:
+        url: --caption-url.
+        model: --caption-model.
+        settings: `--set caption.parameter=value`.
+
+    Raises:
+        BadInput: only one of the two is given, the address cannot be used, or vLLM is asked for and not installed.
+    """
+    if url is None and model is None:
+        return ()
+    if url == LOCAL:
+        check_vllm()
+    stage: Stage = configured(Captions, settings.get(NAME, {}), part=NAME, url=url or "", model=model or "")
+    return (stage,)

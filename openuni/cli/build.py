@@ -57,6 +57,18 @@ def build(
         int | None, typer.Option(help="Clips per shard. [default: at most 256]", show_default=False)
     ] = None,
     weights: Weights = None,
+    caption_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask an OpenAI-compatible endpoint (http://HOST:PORT/v1) for captions of clips without one, or vllm: "
+            "ray.data.llm on this cluster's GPUs. The key is $OPENUNI_CAPTION_KEY or $OPENAI_API_KEY. [default: ask "
+            "nobody]",
+            show_default=False,
+        ),
+    ] = None,
+    caption_model: Annotated[
+        str | None, typer.Option(help="The model that captions, as the endpoint names it.", show_default=False)
+    ] = None,
     ray: Ray = "auto",
     workers: Workers = None,
     set_: Annotated[
@@ -87,6 +99,8 @@ def build(
         windows=windows,
         limit=limit,
         unit_size=unit_size,
+        caption_url=caption_url,
+        caption_model=caption_model,
         settings=parse_settings(set_ or ()),
     )
     parts = Build.prepare(config)
@@ -112,7 +126,15 @@ def _print_plan(parts: "Build", engine: str) -> None:
         reads = f", reads {', '.join(stage.reads)}" if stage.reads else ""
         mark = parts.annotate.fingerprints[stage.name]
         typer.echo(f"stage     {stage.name}: {stage.expert or 'frames'}{reads}, fingerprint {mark}")
+    typer.echo(f"captions  {caption_plan(parts.config.caption_url, parts.config.caption_model)}")
     typer.echo(f"engine    {engine}")
+
+
+def caption_plan(url: str | None, model: str | None) -> str:
+    """Say who captions."""
+    if url is None:
+        return "the source's own; no model is asked (--caption-url)"
+    return f"the source's own, else {model} by ray.data.llm" if url == "vllm" else f"the source's own, else {model}"
 
 
 def print_built(built: "Built") -> None:
@@ -128,6 +150,9 @@ def print_built(built: "Built") -> None:
     for modality, counts in finished.modalities.items():
         absent = "".join(f", {count:,} {reason}" for reason, count in counts.most_common() if reason != "ok")
         typer.echo(f"{modality:<12} {counts['ok']:>7,} samples{absent}")
+    for writer, count in finished.captions.most_common():
+        told = "from the source" if writer == "source" else f"by {writer}" if writer else "without; see --caption-url"
+        typer.echo(f"captions     {count:>7,} {told}")
     typer.echo(
         f"wrote {concluded.shards:,} shards ({finished.clips:,} clips, {finished.hours:.2f} h, "
         f"{concluded.bytes / 1e6:,.1f} MB) to {built.out}"

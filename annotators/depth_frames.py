@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from openuni.annotators.depth_align import align_frames
-from openuni.annotators.expert import ExpertStage, load_pretrained, terms
+from openuni.annotators.expert import ExpertStage, load_pretrained, load_processor, terms
 from openuni.annotators.weights import Found
 from openuni.engine.stage import Absent, Column, Result
-from openuni.errors import BadInput, first_line
+from openuni.errors import BadInput
 from openuni.modality import Map
 
 SKY_SHARE = 0.005  # ours: Depth Anything ends in a ReLU and gives 0 to sky; nothing near that has a scale of its own
@@ -48,11 +48,7 @@ class _DepthOfFrames(ExpertStage):
 
         model = load_pretrained(getattr(transformers, self.model_class), found, model_type=self.model_type)
         self.model = model.to(self.torch_device, self.dtype)
-        try:
-            self.processor = transformers.AutoImageProcessor.from_pretrained(found.folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            reason = first_line(error)
-            raise BadInput(f"preprocessor_config.json in {found.folder} cannot be used ({reason}).") from error
+        self.processor = load_processor(found)
 
     def predict(self, rgb: np.ndarray) -> list[dict[str, Any]]:
         """Run the network: what the image processor's post_process_depth_estimation gives, for each frame.

@@ -49,13 +49,18 @@ class ExpertStage(Stage):
             if getattr(self, field) not in known:
                 raise BadInput(f"{self.name}.{field} must be one of {', '.join(known)}, got {getattr(self, field)!r}.")
         self.batches = Batches(self.batch_size)
-        check_packages(self.expert)
+        for name in (self.expert, *self.needed()):
+            check_packages(name)
         self.found: Found = find_weights(self.expert, self.weights)
-        self.used = {name: find_weights(name, self.weights) for name in EXPERTS[self.expert].uses}
+        self.used = {name: find_weights(name, self.weights) for name in self.needed()}
         # An instance's own values of class variables.
         setattr(self, "weights_hash", weights_hash(self.found, *self.used.values()))  # noqa: B010
         if self.device == "cuda" or (self.device == "auto" and pick_device().type == "cuda"):
             setattr(self, "needs", Needs(cpus=1.0, gpus=1.0, vram_gb=self.vram_gb))  # noqa: B010
+
+    def needed(self) -> tuple[str, ...]:
+        """Return the other rows of EXPERTS whose files this stage uses."""
+        return EXPERTS[self.expert].uses
 
     def parameters(self) -> dict[str, Any]:
         """Return what decides the result: the fields less UNHASHED. The weights count by their hash."""
@@ -177,3 +182,18 @@ def load_pretrained(cls: Any, found: Found, *, model_type: str) -> Any:
             f"{found.folder} lacks {len(wrong)} tensors of {cls.__name__}, as {', '.join(wrong[:3])}. Fetch it again."
         )
     return model.eval()
+
+
+def load_processor(found: Found) -> Any:
+    """Load the image processor that lies beside a transformers model.
+
+    Raises:
+        BadInput: preprocessor_config.json cannot be used.
+    """
+    import transformers
+
+    try:
+        return transformers.AutoImageProcessor.from_pretrained(found.folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        reason = first_line(error)
+        raise BadInput(f"preprocessor_config.json in {found.folder} cannot be used ({reason}).") from error

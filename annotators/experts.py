@@ -110,8 +110,23 @@ _DINO = "https://github.com/IDEA-Research/GroundingDINO/blob/main/LICENSE"
 _SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
 _SAM2 = "https://github.com/facebookresearch/sam2/blob/main/README.md"
 _SAM_PACKAGE = "segment-anything (pip install 'openuni[experts]')"
+_ONNX = "onnxruntime (pip install 'onnxruntime>=1.20,<2')"
+_YOLO = "ultralytics, AGPL-3.0 (pip install 'openuni[experts]')"
+_YOLO_URL = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
+_YOLO_LICENCE = "https://github.com/ultralytics/ultralytics/blob/main/LICENSE"
+_MMPOSE_URL = "https://download.openmmlab.com/mmpose/v1/projects"
 _TORCHVISION = "torchvision (pip install 'openuni[experts]')"
 _TORCHVISION_URL = "https://download.pytorch.org/models"
+
+
+def _from_zip(folder: str, url: str) -> tuple[str, ...]:
+    """Return the commands that fetch a zip of MMDeploy and take its network out of it."""
+    return (
+        f"mkdir -p {{dir}}/{folder}",
+        f"curl -L -o {{dir}}/{folder}/all.zip {url}",
+        f"unzip -jo {{dir}}/{folder}/all.zip '*end2end.onnx' -d {{dir}}/{folder}",
+    )
+
 
 # Sizes of depth models: 4 bytes for each parameter, whose numbers stand in the READMEs above.
 EXPERTS: dict[str, Expert] = {
@@ -270,6 +285,106 @@ EXPERTS: dict[str, Expert] = {
         licence="Meta's SAM License",
         hub="facebook/sam3",
         commands=_whole_repository("facebook/sam3"),
+    ),
+    "rtdetr-r50": Expert(
+        modality="shared",
+        files=transformers_files(172.0),
+        licence="Apache-2.0",
+        read_at="https://huggingface.co/PekingU/rtdetr_r50vd_coco_o365/tree/main",
+        allows_commercial=True,
+        hub="PekingU/rtdetr_r50vd_coco_o365",
+    ),
+    "rtdetr-v2-r50": Expert(
+        modality="shared",
+        files=transformers_files(None),
+        licence="Apache-2.0",
+        hub="PekingU/rtdetr_v2_r50vd",
+    ),
+    "yolox-l": Expert(
+        modality="shared",
+        files=(File(name="yolox_l.onnx", size_mb=217.0),),
+        licence="Apache-2.0",
+        read_at="https://huggingface.co/yzd-v/DWPose/commits/main/yolox_l.onnx",
+        allows_commercial=True,
+        hub="yzd-v/DWPose",
+        package=_ONNX,
+        imports=("onnxruntime",),
+    ),
+    "yolo11x": Expert(
+        modality="shared",
+        files=(
+            File(
+                name="yolo11x.pt",
+                also=("yolo11l.pt", "yolo11m.pt", "yolo11s.pt", "yolo11n.pt"),
+                url=f"{_YOLO_URL}/yolo11x.pt",
+            ),
+        ),
+        licence="AGPL-3.0",
+        read_at=_YOLO_LICENCE,
+        folder="yolo",
+        package=_YOLO,
+        imports=("ultralytics",),
+    ),
+    "dwpose": Expert(
+        modality="skeleton",
+        files=(File(name="dw-ll_ucoco_384.onnx", size_mb=134.0),),
+        licence="Apache-2.0",
+        read_at="https://huggingface.co/yzd-v/DWPose/commits/main/dw-ll_ucoco_384.onnx",
+        allows_commercial=True,
+        hub="yzd-v/DWPose",
+        uses=("yolox-l",),
+        package=_ONNX,
+        imports=("onnxruntime",),
+    ),
+    "rtmpose-m": Expert(
+        modality="skeleton",
+        files=(File(name="end2end.onnx"),),
+        licence="Apache-2.0 (MMPose's code; the zip states none)",
+        folder="rtmpose-m",
+        uses=("yolox-l",),
+        package=_ONNX,
+        imports=("onnxruntime",),
+        commands=_from_zip(
+            "rtmpose-m",
+            f"{_MMPOSE_URL}/rtmposev1/onnx_sdk/rtmpose-m_simcc-body7_pt-body7_420e-256x192-e48f03d0_20230504.zip",
+        ),
+    ),
+    "rtmw-x": Expert(
+        modality="skeleton",
+        files=(File(name="end2end.onnx"),),
+        licence="Apache-2.0 (MMPose's code; the zip states none)",
+        folder="rtmw-x",
+        uses=("yolox-l",),
+        package=_ONNX,
+        imports=("onnxruntime",),
+        commands=_from_zip(
+            "rtmw-x",
+            f"{_MMPOSE_URL}/rtmw/onnx_sdk/rtmw-x_simcc-cocktail13_pt-ucoco_270e-384x288-0949e3a9_20230925.zip",
+        ),
+    ),
+    "vitpose-base": Expert(
+        modality="skeleton",
+        files=transformers_files(344.0),
+        licence="Apache-2.0",
+        read_at="https://huggingface.co/usyd-community/vitpose-base-simple/tree/main",
+        allows_commercial=True,
+        hub="usyd-community/vitpose-base-simple",
+        uses=("rtdetr-r50",),
+    ),
+    "yolo11x-pose": Expert(
+        modality="skeleton",
+        files=(
+            File(
+                name="yolo11x-pose.pt",
+                also=("yolo11l-pose.pt", "yolo11m-pose.pt", "yolo11s-pose.pt", "yolo11n-pose.pt"),
+                url=f"{_YOLO_URL}/yolo11x-pose.pt",
+            ),
+        ),
+        licence="AGPL-3.0",
+        read_at=_YOLO_LICENCE,
+        folder="yolo",
+        package=_YOLO,
+        imports=("ultralytics",),
     ),
     "clip-l14": Expert(
         modality="shared",

@@ -35,6 +35,8 @@ class Detections(NamedTuple):
     """(N, 4) float32 x0, y0, x1, y1 px."""
     scores: np.ndarray
     """(N,) float32, 0..1."""
+    joints: np.ndarray | None = None
+    """(N, K, 3) float32 x px, y px, confidence, where the detector gives them too."""
 
 
 class Tracks(NamedTuple):

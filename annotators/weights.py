@@ -76,7 +76,7 @@ def places(expert: Expert, weights: str | Path | None = None) -> Iterator[Path]:
             yield Path(root, expert.place)
             if expert.hub:
                 yield Path(root, expert.hub)
-            if not any(file.name in ("config.json", "model.safetensors") for file in expert.files):
+            if not any(file.name in ("config.json", "model.safetensors", "end2end.onnx") for file in expert.files):
                 yield Path(root)  # file names that tell whose they are
     if expert.hub:
         yield from _hub_snapshots(expert.hub)

@@ -69,12 +69,25 @@ ANNOTATORS = {
     "grounded-sam2": "openuni.annotators.segmentation_text:GroundedSam2",
     "opens2v-masks": "openuni.annotators.segmentation_seeds:OpenS2VMasks",
     "sam3": "openuni.annotators.segmentation_text:Sam3",
+    "dwpose": "openuni.annotators.skeleton_simcc:SimccSkeleton",
+    "rtmpose-m": "openuni.annotators.skeleton_simcc:RtmPose",
+    "rtmw-x": "openuni.annotators.skeleton_simcc:RtmwPose",
+    "vitpose-base": "openuni.annotators.skeleton_vitpose:VitPose",
+    "yolo11x-pose": "openuni.annotators.skeleton_yolo:YoloPose",
     "truth-depth": "openuni.benchmark.synth.experts:TruthDepth",
     "truth-flow": "openuni.benchmark.synth.experts:TruthFlow",
     "truth-segmentation": "openuni.benchmark.synth.experts:TruthSegmentation",
     "truth-skeleton": "openuni.benchmark.synth.experts:TruthSkeleton",
     "truth-densepose": "openuni.benchmark.synth.experts:TruthDensePose",
 }
+
+DETECTORS = {
+    "rtdetr-r50": "openuni.annotators.detect_rtdetr:RtDetr",
+    "rtdetr-v2-r50": "openuni.annotators.detect_rtdetr:RtDetrV2",
+    "yolox-l": "openuni.annotators.detect_yolox:Yolox",
+    "yolo11x": "openuni.annotators.yolo:YoloDetector",
+}
+"""Detectors of people, for stages that look at one person at a time; each is also a row of EXPERTS."""
 
 PRESETS = {
     "paper": "openuni.pipelines.presets:PAPER",
@@ -85,9 +98,9 @@ PRESETS = {
 
 EXPERT_SETS: dict[str, tuple[str, ...]] = {
     "embedded": ("flow-dis", "depth-motion", "segmentation-motion"),
-    "paper": ("depth-anything-v2-large", "raft-large", "sam"),
-    "best": ("video-depth-anything-large", "raft-large", "sam"),
-    "commercial": ("depth-anything-v2-small", "flow-dis", "sam"),
+    "paper": ("depth-anything-v2-large", "raft-large", "sam", "dwpose"),
+    "best": ("video-depth-anything-large", "raft-large", "sam", "rtmw-x"),
+    "commercial": ("depth-anything-v2-small", "flow-dis", "sam", "dwpose"),
     "truth": ("truth-depth", "truth-flow", "truth-segmentation", "truth-skeleton", "truth-densepose"),
     "none": (),
 }

@@ -13,6 +13,7 @@ from openuni.engine.local import LocalEngine
 from openuni.errors import BadInput, MissingWeights
 from openuni.pipelines.parts import make_experts, make_filters
 from openuni.sample import SampleReader
+from tests.annotators import tiny_people
 from tests.annotators.tiny_experts import save_depth_anything, save_depth_pro, save_raft
 from tests.annotators.tiny_masks import save_grounding_dino, save_sam, save_sam2, save_sam3, save_sam_hf
 
@@ -31,6 +32,10 @@ def weights(tmp_path_factory):
     save_sam2(folder / "sam2.1-hiera-large")
     save_grounding_dino(folder / "grounding-dino-tiny")
     save_sam3(folder / "sam3")
+    tiny_people.save_yolox(folder / "DWPose")
+    tiny_people.save_simcc(folder / "DWPose", "dw-ll_ucoco_384.onnx")
+    tiny_people.save_rtdetr(folder / "rtdetr_r50vd_coco_o365")
+    tiny_people.save_vitpose(folder / "vitpose-base-simple")
     return folder
 
 
@@ -103,6 +108,22 @@ def test_mask_experts_annotate_a_real_clip(weights, good_clip, tmp_path, expert,
         assert "person" in ids.facts["subjects"] and set(ids.facts["labels"]) == {"person"}
 
 
+@pytest.mark.parametrize(("name", "joints"), [("vitpose-base", 17), ("dwpose", 133)])
+def test_experts_for_people_annotate_a_real_clip(weights, good_clip, tmp_path, name, joints):
+    done = build(good_clip, tmp_path / "out", "--experts", name, "--weights", weights, "--set", "frames.num_frames=3")
+    assert done.exit_code == 0, done.output
+    (stage,) = [stage for stage in annotated(tmp_path / "out") if stage["name"] == "skeleton"]
+    assert stage["expert"] == name and stage["licence"].startswith("Apache-2.0 (read at")
+    sample = SampleReader(tmp_path / "out", ["skeleton"])[0]
+    skeleton = sample.maps["skeleton"]
+    assert (
+        len(skeleton.data) == len(sample.rgb.data)
+        and skeleton.data.shape[2] == joints
+        and (skeleton.data[..., 2] > 0.1).any()
+    )
+    assert skeleton.arrays["track_ids"].tolist() == list(range(1, 1 + skeleton.data.shape[1]))
+
+
 def annotated(out):
     return json.loads((out / "manifest.json").read_text())["passes"]["annotate"]
 
@@ -140,7 +161,7 @@ def test_commercial_refuses_what_its_licence_forbids_by_name(weights):
     ):
         make_experts(["commercial", "depth-anything-v2-large"], {}, str(weights))
     made = make_experts(["commercial"], {}, str(weights))
-    assert [stage.expert for stage in made] == ["depth-anything-v2-small", "flow-dis", "sam"]
+    assert [stage.expert for stage in made] == ["depth-anything-v2-small", "flow-dis", "sam", "dwpose"]
 
 
 def test_all_filters_are_those_that_need_no_weights():

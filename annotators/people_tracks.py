@@ -25,6 +25,7 @@ MIDDLE = 0.6  # share of a box's width that colours are taken from: its sides ar
 MISSED_FRAMES = 8  # half a second at 16 fps: whoever is not seen for longer is somewhere else
 GAIN, COVERED_GAIN = 0.6, 0.3  # how far a person is drawn from where they are expected to where they are seen
 FORGETS = 6  # steps whose mean is the velocity
+MOST_OFF = 0.4  # of a height: farther off counts no more, since who is covered may show only the feet
 NOBODY = 1e3  # cost of a pair that is ruled out: larger than any sum of others
 
 
@@ -56,15 +57,15 @@ class Linking:
 
     motion_weight: float = 0.6
     """Share of the overlap with the expected place in a pair's cost; the rest is colours."""
-    level_weight: float = 0.5
+    level_weight: float = 1.0
     """What head and feet that are off by the person's height add to the cost of a place."""
-    max_cost: float = 0.75
+    max_cost: float = 0.9
     """A pair that costs more is nobody's: the detection starts a new person. 0 is a perfect match, 1 none at all."""
     reach: float = 0.6
     """Heights of the person that a centre may be off the expected place where boxes do not overlap."""
     reach_growth: float = 0.08
     """What `reach` gains for each frame in which the person was not seen."""
-    free: float = 0.2
+    free: float = 0.1
     """Colours and speed are learnt only while no other box covers more than this share of the person's."""
     min_frames: int = 3
     """Persons seen in fewer frames are left out (in clips of fewer frames: all are kept)."""
@@ -142,7 +143,9 @@ def _assign(
     away = np.hypot(off[..., 0], off[..., 1]) / heights / (linking.reach + linking.reach_growth * hidden)
     # Arms and legs make boxes wider and narrower, but heads and feet stay: other levels are another person's.
     levels = np.abs(expected[:, None, 1::2] - boxes[None, :, 1::2]).sum(axis=-1) / heights
-    misplaced = np.where(overlap > 0, 1 - overlap, 0.8 + 0.2 * away) + linking.level_weight * np.minimum(levels, 1)
+    misplaced = np.where(overlap > 0, 1 - overlap, 0.8 + 0.2 * away) + linking.level_weight * np.minimum(
+        levels, MOST_OFF
+    )
     unlike = np.array([[_unlike(person.colours, one) for one in colours] for person in people])
     cost = linking.motion_weight * misplaced + (1 - linking.motion_weight) * unlike
     ruled_out = ((overlap <= 0) & (away > 1)) | (cost > linking.max_cost)

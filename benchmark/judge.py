@@ -1,7 +1,7 @@
 """Judge: scores an annotator's map against the truth of its clip, every metric under every protocol of its modality."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ VERSION = "2"
 COVERAGE = "coverage"
 """Not in METRICS: the share of the pixels that can be scored which the annotator itself calls valid."""
 DEPTH_METRICS = ("abs_rel", "delta1", "delta2", "delta3", "rmse", "rmse_log")
+BOUNDARY_METRICS = ("boundary_precision", "boundary_recall", "boundary_f1")
+HEADLINE_ALIGNMENT = "disp-ls"
 FLOW_METRICS = ("epe", "fl", "out1", "out3", "out5")
 OWN_VALID = "-own-valid"
 """Suffix of a protocol: over pixels only that the annotator calls valid."""
@@ -34,7 +36,8 @@ class Scored(NamedTuple):
     valid: int
     """How many pixels, instances, people or (person, frame) pairs the value is over."""
     flags: tuple[str, ...] = ()
-    """What to know of it: inverted, constant, unusable:N, no_scale, joints:13_of_17, nothing_to_score."""
+    """What to know of it: inverted, constant, unusable:N, levels:N, no_scale, no_scores, no_uv, class_by_match,
+    truth_has_no_classes, joints:13_of_17, nothing_to_score."""
 
 
 def judge(modality: str, predicted: Map, truth: Truth) -> list[Scored]:
@@ -67,28 +70,32 @@ def _score(name: str, protocol: str, valid: int, flags: tuple[str, ...], *arrays
     return Scored(name, protocol, None, valid, (*flags, "nothing_to_score"))
 
 
-def _depth(predicted: Map, truth: Truth) -> Iterator[Scored]:
+def _depth(predicted: Map, truth: Truth, alignments: Sequence[str] = tuple(ALIGNMENTS)) -> Iterator[Scored]:
     """Every alignment, over all scored pixels and over those that the annotator calls valid; sky is left out."""
     mask = depth_mask(truth.depth, _clear(truth))
     own = mask & _own_valid(predicted, mask)
     yield _coverage("depth", own, mask)
     visible = truth.flow_valid & ~truth.occluded if truth.has("flow", "occluded") else None
-    for name, alignment in ALIGNMENTS.items():
+    coarse = (f"levels:{predicted.facts['levels']}",) if "levels" in predicted.facts else ()
+    for name in alignments:
         for suffix, where in (("", mask), (OWN_VALID, own)):
             found = align(name, predicted.data, str(predicted.facts["kind"]), truth.depth, where)
+            if found is not None:
+                found = found._replace(flags=found.flags + coarse)
             protocol = name + suffix
             for metric in DEPTH_METRICS:
-                yield _depth_score(metric, protocol, found, truth, pooled=alignment.pooled)
-            if name == "disp-ls":  # the primary protocol; a scale alone would change nothing
-                yield _flicker(protocol, found, truth, visible)
+                yield _depth_score(metric, protocol, found, truth, pooled=ALIGNMENTS[name].pooled)
+            if name == HEADLINE_ALIGNMENT:
+                for metric in BOUNDARY_METRICS:
+                    yield _depth_score(metric, protocol, found, truth)
+                yield _flicker(protocol, found, truth, visible)  # a scale alone would change nothing
 
 
-def _depth_score(metric: str, protocol: str, found: Aligned | None, truth: Truth, *, pooled: bool) -> Scored:
+def _depth_score(metric: str, protocol: str, found: Aligned | None, truth: Truth, **options: bool) -> Scored:
     name = f"depth.{metric}"
     if found is None:
-        return Scored(name, protocol, None, 0, ("no_scale" if protocol.startswith("metric") else "nothing_to_score",))
-    count = int(found.valid.sum())
-    return _score(name, protocol, count, found.flags, found.depth, truth.depth, found.valid, pooled=pooled)
+        return Scored(name, protocol, None, 0, ("no_scale" if protocol.startswith("none") else "nothing_to_score",))
+    return _score(name, protocol, int(found.valid.sum()), found.flags, found.depth, truth.depth, found.valid, **options)
 
 
 def _flicker(protocol: str, found: Aligned | None, truth: Truth, visible: np.ndarray | None) -> Scored:
@@ -109,19 +116,47 @@ def _flow(predicted: Map, truth: Truth) -> Iterator[Scored]:
     usable = mask & number
     # Where occlusion is not known, neither noc nor occ has a pixel.
     noc, occ = (~truth.occluded, truth.occluded) if truth.has("occluded") else (False, False)
-    scopes = {"all": usable, "noc": usable & noc, "occ": usable & occ, "all" + OWN_VALID: own}
+    scopes = {"all": usable, "noc": usable & noc, "occ": usable & occ, "all" + OWN_VALID: own & number}
+    scaled = predicted.facts.get("scale") != "unknown"
     for protocol, where in (scopes | speed_masks(truth.flow, usable)).items():
         # By speed only the error itself, as Sintel gives it.
         for metric in FLOW_METRICS if protocol in scopes else ("epe",):
-            count = int(where.sum())
-            yield _score(f"flow.{metric}", protocol, count, flags, predicted.data, truth.flow, where)
+            if scaled:
+                count = int(where.sum())
+                yield _score(f"flow.{metric}", protocol, count, flags, predicted.data, truth.flow, where)
+            else:
+                yield Scored(f"flow.{metric}", protocol, None, 0, ("no_scale",))
+    for protocol in ("all", "noc"):
+        where = scopes[protocol]
+        arrays = predicted.data, truth.flow, where
+        yield _score("flow.epe_scale_aligned", protocol, int(where.sum()), flags, *arrays)
 
 
 def _segmentation(predicted: Map, truth: Truth) -> Iterator[Scored]:
     clear = _clear(truth)
     instances = len(np.unique(truth.segmentation[clear & (truth.segmentation > 0)]))
+    arrays = predicted.data, truth.segmentation, clear
     for metric in ("miou", "miou_by_frame", "foreground_iou", "ap", "j", "f"):
-        yield _score(f"segmentation.{metric}", "clip", instances, (), predicted.data, truth.segmentation, clear)
+        yield _score(f"segmentation.{metric}", "clip", instances, (), *arrays)
+    said = predicted.facts.get("scores")
+    if said is None:
+        yield Scored("segmentation.ap", "scored", None, 0, ("no_scores",))
+    else:
+        scores = {int(one): float(score) for one, score in said.items()}
+        yield _score("segmentation.ap", "scored", instances, (), *arrays, scores=scores)
+    yield _class_miou(predicted, truth, clear)
+
+
+def _class_miou(predicted: Map, truth: Truth, clear: np.ndarray) -> Scored:
+    name = "segmentation.class_miou"
+    if truth.classes is None:
+        return Scored(name, "clip", None, 0, ("truth_has_no_classes",))
+    said = predicted.facts.get("classes")
+    own = None if said is None else {int(one): str(kind) for one, kind in said.items()}
+    seen = {truth.classes.get(int(one)) for one in np.unique(truth.segmentation[clear])} - {None}
+    flags = ("class_by_match",) if own is None else ()
+    arrays = predicted.data, truth.segmentation, clear
+    return _score(name, "clip", len(seen), flags, *arrays, classes=truth.classes, predicted_classes=own)
 
 
 def _skeleton(predicted: Map, truth: Truth) -> Iterator[Scored]:
@@ -157,6 +192,15 @@ def _densepose(predicted: Map, truth: Truth) -> Iterator[Scored]:
             continue
         uv = predicted.arrays["uv"].astype(np.float32) / 255
         yield _score(name, "clip", count, (), predicted.data, truth.densepose, uv, truth.uv, clear)
+    people = truth.segmentation if truth.has("segmentation") else (truth.densepose > 0).astype(np.uint8)
+    for metric in ("gps", "gps_ap"):
+        name = f"densepose.{metric}"
+        if "uv" not in predicted.arrays:
+            yield Scored(name, "frame", None, 0, ("no_uv",))
+            continue
+        # Both in 8 bits, so that rounding alone leads to no other point.
+        uv, true_uv = predicted.arrays["uv"].astype(np.float32) / 255, np.rint(truth.uv * 255) / 255
+        yield _score(name, "frame", count, (), predicted.data, truth.densepose, uv, true_uv, people, clear)
 
 
 def person_sizes(truth: Truth) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from openuni.benchmark.headline import HEADLINES
-from openuni.benchmark.judge import Scored, judge
+from openuni.benchmark.judge import OWN_VALID, Scored, judge
 from openuni.benchmark.synth.render import maps_of
 from openuni.benchmark.synth.truth import Truth
 from openuni.errors import BadInput
@@ -28,6 +28,8 @@ ROUNDING = 1e-4
 """What float32 leaves of a perfect score: 1e-7 of a value, more after a fit; metres of RMSE at 70 m are the largest."""
 INEXACT = {"densepose.uv_error": 0.5 / 255 * 2**0.5}
 """Metrics that the truth itself cannot make perfect: U and V of a map are in 8 bits (openuni/modality.py)."""
+UNSETTLED = {"monst3r": 0.03}
+"""Protocols whose fit never comes to rest: Adam's steps of 1e-4, two of them at 70 m and twice for the shift."""
 FLOORS = {
     "depth.abs_rel": 5e-3,  # 12 bits of disparity: z (hi - lo) / 8190, openuni/codec/depth.py
     "flow.epe": 2**0.5 / 32,  # steps of 1/16 px
@@ -37,12 +39,19 @@ FLOORS = {
 }
 """Headline metric -> how far from perfect the stored truth may be."""
 BAD = {
-    "depth.delta1": 0.9,  # aligned to each scene, so even another one's ground plane fits in part
-    "segmentation.miou": 0.5,
-    "skeleton.oks": 0.5,  # not pck_box: two people who stand alike have 0.7
-    "densepose.part_iou": 0.5,
+    ("depth.delta1", "disp-ls"): 0.9,  # aligned to each scene, so even another one's ground plane fits in part
+    ("depth.boundary_f1", "disp-ls"): 0.3,
+    ("segmentation.miou", "clip"): 0.5,
+    ("segmentation.class_miou", "clip"): 0.5,
+    ("segmentation.ap", "clip"): 0.3,
+    ("skeleton.oks", "frame"): 0.5,  # not pck_box: two people who stand alike have 0.7
+    ("skeleton.pck10_box", "frame"): 0.5,
+    ("densepose.part_iou", "clip"): 0.5,
+    ("densepose.gps", "frame"): 0.5,
+    ("densepose.gps_ap", "frame"): 0.3,
 }
-"""Metric -> what the truth of another scene must stay below, mean over scenes."""
+"""Metric and protocol -> what the truth of another scene must stay below, mean over scenes."""
+SCALED_FLOW = "flow.epe_scale_aligned"
 BAD_FLOW = 0.5
 """Of the mean length of the true flow, which is the error of no flow at all: what another scene's must exceed."""
 
@@ -122,7 +131,7 @@ def _off(score: Scored) -> float | None:
 
 def _truth(modality: str, cases: Sequence[_Case]) -> Check:
     found = [(off, one) for case in cases for one in case.scores(case.map) if (off := _off(one)) is not None]
-    wrong = [(off, one) for off, one in found if off > INEXACT.get(one.metric, ROUNDING)]
+    wrong = [(off, one) for off, one in found if off > _allowed(one)]
     if wrong:
         _, one = max(wrong, key=lambda pair: pair[0])
         told = f"{len(wrong)} of {len(found)} numbers are not perfect, as {one.metric} {one.protocol} = {one.value:.4g}"
@@ -130,6 +139,10 @@ def _truth(modality: str, cases: Sequence[_Case]) -> Check:
     off, one = max(found, key=lambda pair: pair[0])
     largest = f"largest error {off:.1e}, {one.metric} {one.protocol}" if off else "exactly"
     return Check(modality, "truth", True, f"{len(found)} numbers of {len(cases)} scenes perfect ({largest})")
+
+
+def _allowed(score: Scored) -> float:
+    return UNSETTLED.get(score.protocol.removesuffix(OWN_VALID), INEXACT.get(score.metric, ROUNDING))
 
 
 def _storage(modality: str, cases: Sequence[_Case]) -> Check:
@@ -148,21 +161,33 @@ def _shuffled(modality: str, cases: Sequence[_Case]) -> Check:
         errors = [case.value(map, "flow.epe", "all") for case, map in zip(cases, others, strict=True)]
         error, length = float(np.mean(errors)), float(np.mean([_length(case.truth) for case in cases]))
         told = f"another scene's truth: flow.epe {error:.3g} px, no flow {length:.3g} px"
-        return Check(modality, "shuffled", error > BAD_FLOW * length, told)
-    metric = next(name for name in BAD if name.startswith(modality))
-    protocol = dict(HEADLINES[modality])[metric]
-    mean = float(np.mean([case.value(map, metric, protocol) for case, map in zip(cases, others, strict=True)]))
-    told = f"another scene's truth: {metric} {mean:.3g}, must be below {BAD[metric]}"
-    return Check(modality, "shuffled", mean < BAD[metric], told)
+        scaled = float(np.mean([case.value(map, SCALED_FLOW, "all") for case, map in zip(cases, others, strict=True)]))
+        passed = error > BAD_FLOW * length and scaled > BAD_FLOW * length
+        return Check(modality, "shuffled", passed, f"{told}; at the best scale {scaled:.3g} px")
+    found = {}
+    scores = [{one[:2]: one.value for one in case.scores(map)} for case, map in zip(cases, others, strict=True)]
+    for pair in (pair for pair in BAD if pair[0].startswith(modality)):
+        values = [one[pair] for one in scores if one.get(pair) is not None]
+        if values:  # imported masks have no classes
+            found[pair] = float(np.mean(values))
+    bad = [pair for pair, mean in found.items() if not mean < BAD[pair]]
+    told = ", ".join(f"{pair[0]} {found[pair]:.3g}" for pair in bad or found)
+    must = f", must be below {', '.join(str(BAD[pair]) for pair in bad)}" if bad else ""
+    return Check(modality, "shuffled", not bad and bool(found), f"another scene's truth: {told}{must}")
 
 
 def _depth(cases: Sequence[_Case]) -> Iterator[Check]:
-    for name, flag in (("constant", "constant"), ("inverted", "inverted")):
-        flagged = sum(
-            any(flag in one.flags for one in case.scores(_wrong_depth(case, name)) if one.protocol == "disp-ls")
-            for case in cases
-        )
-        yield Check("depth", name, flagged == len(cases), f"{flagged} of {len(cases)} scenes flagged {flag}")
+    for name in ("constant", "inverted"):
+        scores = [case.scores(_wrong_depth(case, name)) for case in cases]
+        flagged = sum(any(name in one.flags for one in found if one.protocol == "disp-ls") for found in scores)
+        told = f"{flagged} of {len(cases)} scenes flagged {name}"
+        passed = flagged == len(cases)
+        if name == "constant":
+            found = [one.value for scene in scores for one in scene if one[:2] == ("depth.boundary_f1", "disp-ls")]
+            edges = any(value is not None and value > 0 for value in found)
+            passed &= not edges
+            told += ", with edges where there are none" if edges else ", without edges"
+        yield Check("depth", name, passed, told)
 
 
 def _wrong_depth(case: _Case, how: str) -> Map:
@@ -175,40 +200,68 @@ def _wrong_depth(case: _Case, how: str) -> Map:
 
 def _flow(cases: Sequence[_Case]) -> Iterator[Check]:
     for name, factor, times in (("constant", 0.0, 1), ("inverted", -1.0, 2)):
-        found = [case.value(_with(case.map, case.map.data * np.float32(factor)), "flow.epe", "all") for case in cases]
+        changed = [_with(case.map, case.map.data * np.float32(factor)) for case in cases]
+        found = [case.value(map, "flow.epe", "all") for case, map in zip(cases, changed, strict=True)]
         wanted = [times * _length(case.truth) for case in cases]
         told = f"flow times {factor:.0f}: flow.epe {np.mean(found):.4g} px, by hand {np.mean(wanted):.4g} px"
-        yield Check("flow", name, bool(np.allclose(found, wanted, rtol=ROUNDING)), told)
+        # No scale from 0 on makes either better than no flow at all.
+        scaled = [case.value(map, SCALED_FLOW, "all") for case, map in zip(cases, changed, strict=True)]
+        still = [_length(case.truth) for case in cases]
+        passed = np.allclose(found, wanted, rtol=ROUNDING) and np.allclose(scaled, still, rtol=ROUNDING)
+        yield Check("flow", name, bool(passed), f"{told}; at the best scale {np.mean(scaled):.4g} px")
 
 
 def _segmentation(cases: Sequence[_Case]) -> Iterator[Check]:
+    metrics = {name: "clip" for name in ("segmentation.miou", "segmentation.ap", "segmentation.class_miou")}
     empty = [_with(case.map, np.zeros_like(case.map.data)) for case in cases]
-    yield _zero("constant", "segmentation.miou", "clip", cases, empty, "no mask at all")
+    yield _zero("constant", metrics, cases, empty, "no mask at all")
     # Background as the only instance: no pixel of it is of a true one.
     swapped = [_with(case.map, (case.map.data == 0).astype(case.map.data.dtype)) for case in cases]
-    yield _zero("inverted", "segmentation.miou", "clip", cases, swapped, "instances and background swapped")
+    yield _zero("inverted", metrics, cases, swapped, "instances and background swapped")
 
 
 def _skeleton(cases: Sequence[_Case]) -> Iterator[Check]:
+    metrics = {name: "frame" for name in ("skeleton.pck_box", "skeleton.pck10_box", "skeleton.pck10_torso")}
     still = [_with(case.map, np.zeros_like(case.map.data)) for case in cases]
-    yield _zero("constant", "skeleton.pck_box", "frame", cases, still, "every joint in the corner, unsure")
+    yield _zero("constant", metrics, cases, still, "every joint in the corner, unsure")
     turn, away = np.array([-1, -1, 1], np.float32), np.array([1e3, 1e3, 0], np.float32)
     corner = [case.map.data * turn - away for case in cases]
     turned = [_with(case.map, data) for case, data in zip(cases, corner, strict=True)]
-    yield _zero("inverted", "skeleton.pck_box", "frame", cases, turned, "every joint on the other side of the picture")
+    yield _zero("inverted", metrics, cases, turned, "every joint on the other side of the picture")
 
 
 def _densepose(cases: Sequence[_Case]) -> Iterator[Check]:
+    parts, points = {"densepose.part_iou": "clip"}, {"densepose.gps": "frame", "densepose.gps_ap": "frame"}
     empty = [_with(case.map, np.zeros_like(case.map.data)) for case in cases]
-    yield _zero("constant", "densepose.part_iou", "clip", cases, empty, "no person at all")
-    # 1..24 become 24..1, so that no pixel keeps its part.
+    yield _zero("constant", parts | points, cases, empty, "no person at all")
+    # 1..24 become 24..1, so that no pixel keeps its part. Points of neighbouring parts are still near each other.
     turned = [_with(case.map, np.where(case.map.data > 0, 25 - case.map.data, 0).astype(np.uint8)) for case in cases]
-    yield _zero("inverted", "densepose.part_iou", "clip", cases, turned, "parts in reverse order")
+    far = {name: BAD[name, protocol] for name, protocol in points.items()}
+    yield _zero("inverted", parts | points, cases, turned, "parts in reverse order", most=far)
 
 
-def _zero(name: str, metric: str, protocol: str, cases: Sequence[_Case], maps: Sequence[Map], what: str) -> Check:
-    highest = max(case.value(map, metric, protocol) for case, map in zip(cases, maps, strict=True))
-    return Check(cases[0].modality, name, highest == 0, f"{what}: {metric} {highest:.3g}, must be 0")
+def _zero(
+    name: str,
+    metrics: Mapping[str, str],
+    cases: Sequence[_Case],
+    maps: Sequence[Map],
+    what: str,
+    *,
+    most: Mapping[str, float] | None = None,
+) -> Check:
+    """Every metric, under its protocol, is 0 or at most what `most` allows, in all scenes that have it."""
+    highest: dict[str, float] = {}
+    for case, map in zip(cases, maps, strict=True):
+        values = {one[:2]: one.value for one in case.scores(map)}
+        for pair in metrics.items():
+            if (value := values.get(pair)) is not None:
+                highest[pair[0]] = max(value, highest.get(pair[0], 0.0))
+    passed = next(iter(metrics)) in highest and all(
+        value <= (most or {}).get(metric, 0.0) for metric, value in highest.items()
+    )
+    told = ", ".join(f"{metric} {value:.3g}" for metric, value in highest.items())
+    must = ", ".join(f"below {value} for {metric}" for metric, value in (most or {}).items())
+    return Check(cases[0].modality, name, passed, f"{what}: {told}, must be 0{', ' + must if must else ''}")
 
 
 def _with(map: Map, data: np.ndarray) -> Map:

@@ -1,8 +1,7 @@
 """DensePose metrics: parts as a segmentation, U and V where the part is right.
 
-Parts are DensePose's 24, 0 is no person. GPS (geodesic point similarity) is left out: it measures along the body whose
-charts the estimate uses, SMPL for the pretrained networks, and needs that body's geodesic distances. For the same
-reason U and V of a network that was trained on SMPL's charts are not comparable with those of our rendered bodies.
+Parts are DensePose's 24, 0 is no person. U and V of a network that was trained on SMPL's charts are not comparable with
+those of our rendered bodies; the same holds for GPS (geodesic point similarity), in densepose_gps.py.
 """
 
 import numpy as np

@@ -7,12 +7,15 @@ fitted to a whole clip, over valid pixels of all frames, never frame by frame.
                benchmark/eval; Video Depth Anything uses the same): s P + t ~ 1 / G, clipped to >= 1e-3, inverted,
                clipped to max depth. Theirs also clips P to >= 1e-3 before the fit, which changes next to nothing for
                their outputs in 0..1 and would make the result depend on the estimate's unit; left out here.
+    depth-ls   scale and shift of depth by least squares ("scale&shiftl2" of MonST3R's depth_evaluation).
     depth-lad  scale and shift of depth by least absolute deviations: the exact minimum of what MonST3R, CUT3R, Geo4D
                and Aether approach with Adam steps ("scale&shift"), whose result depends on unit and step count.
     scale      a scale of depth by least absolute deviations: the exact minimum of the ten Weiszfeld steps of the same
                code ("scale"), which Aether's own evaluation uses.
     median     a scale of depth: median(G) / median(P), the same code's default.
-    metric     nothing; only for estimates in metres.
+    none       nothing; only for estimates in metres.
+    monst3r    for comparison with published numbers alone: the Adam steps themselves, see `adam_steps`. Its result
+               depends on the unit, here metres: scale and shift can move by about 0.1 each.
 
 The estimate is taken in the space an alignment works in: disparity is 1 / depth and the other way round; disparity
 <= 0 is infinitely far, that is max depth.
@@ -24,11 +27,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from openuni.benchmark.metrics.convex import minimum
+
 MIN_DEPTH_M = 1e-3  # DepthCrafter
 MAX_DEPTH_M = 70.0  # DepthCrafter and MonST3R for Sintel, the synthetic set nearest to ours
 MIN_DISPARITY = 1e-3  # DepthCrafter
 LAD_PIXELS = 200_000  # ours: of a clip's millions, evenly spread; changes scale by less than 1e-3 of its value
-LAD_STEPS = 80  # golden section: 0.618^80 = 2e-17 of the bracket
+ADAM_RATE, ADAM_STEPS, ADAM_ENOUGH = 1e-4, 1000, 1e-6  # MonST3R, depth_eval.py: absolute_value_scaling2
+ADAM_PIXELS = 50_000  # ours: as LAD_PIXELS; Adam does not care for the size of the sum
 
 
 class Fit(NamedTuple):
@@ -96,7 +102,7 @@ def align(
         max_depth_m: aligned depth is clipped to it.
 
     Returns:
-        None where the alignment has no meaning: "metric" of an estimate without a scale, or no pixel to fit.
+        None where the alignment has no meaning: "none" of an estimate without a scale, or no pixel to fit.
 
     Raises:
         ValueError: shapes differ, or an unknown name or kind.
@@ -136,7 +142,7 @@ def least_absolute(x: np.ndarray, y: np.ndarray) -> Fit:
 
     For a given scale the best shift is the median of y - s x, and what is left is convex in s: golden section.
     """
-    x, y = _thin(x), _thin(y)
+    x, y = _thin(x, LAD_PIXELS), _thin(y, LAD_PIXELS)
     centre = np.median(x)
     x = x - centre  # so that changing the scale hardly changes the shift
 
@@ -150,7 +156,7 @@ def least_absolute(x: np.ndarray, y: np.ndarray) -> Fit:
         width *= 2
         if not np.isfinite(width):
             break
-    scale = _golden_section(cost, start - width, start + width)
+    scale = minimum(cost, start - width, start + width)
     return Fit(scale, float(np.median(y - scale * x) - scale * centre))
 
 
@@ -167,16 +173,42 @@ def median_scale(x: np.ndarray, y: np.ndarray) -> Fit:
     return Fit(float(np.median(y) / np.median(x)))
 
 
+def adam_steps(x: np.ndarray, y: np.ndarray) -> Fit:
+    """Scale and shift after at most 1,000 steps of Adam on sum |s x + t - y|, from median(y) / median(x) and 0.
+
+    Stops earlier where the sum changes by less than 1e-6. Adam's constants are torch's: 0.9, 0.999 and 1e-8.
+
+    Source: MonST3R (arXiv 2410.03825), depth_evaluation with "scale&shift".
+    """
+    x, y = _thin(x, ADAM_PIXELS), _thin(y, ADAM_PIXELS)
+    at = np.array([np.median(y) / np.median(x), 0.0])
+    mean, square = np.zeros(2), np.zeros(2)
+    last = None
+    for step in range(1, ADAM_STEPS + 1):
+        rest = at[0] * x + at[1] - y
+        cost, sign = float(np.abs(rest).sum()), np.sign(rest)
+        slope = np.array([float(sign @ x), float(sign.sum())])
+        mean = 0.9 * mean + 0.1 * slope
+        square = 0.999 * square + 0.001 * slope**2
+        at = at - ADAM_RATE * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        if last is not None and abs(last - cost) < ADAM_ENOUGH:
+            break
+        last = cost
+    return Fit(float(at[0]), float(at[1]))
+
+
 def _as_it_is(x: np.ndarray, y: np.ndarray) -> Fit:
     return Fit(1.0)
 
 
 ALIGNMENTS = {
     "disp-ls": Alignment(name="disp-ls", space="disparity", pooled=False, fit=least_squares),
+    "depth-ls": Alignment(name="depth-ls", space="depth", pooled=True, fit=least_squares),
     "depth-lad": Alignment(name="depth-lad", space="depth", pooled=True, fit=least_absolute),
     "scale": Alignment(name="scale", space="depth", pooled=True, fit=least_absolute_scale),
     "median": Alignment(name="median", space="depth", pooled=True, fit=median_scale),
-    "metric": Alignment(name="metric", space="depth", pooled=True, fit=_as_it_is, metric_only=True),
+    "none": Alignment(name="none", space="depth", pooled=True, fit=_as_it_is, metric_only=True),
+    "monst3r": Alignment(name="monst3r", space="depth", pooled=True, fit=adam_steps),
 }
 
 
@@ -204,22 +236,5 @@ def _apply(values: np.ndarray, fit: Fit, space: str, max_depth_m: float) -> np.n
     return out
 
 
-def _thin(values: np.ndarray) -> np.ndarray:
-    return values[:: -(-len(values) // LAD_PIXELS)]
-
-
-def _golden_section(cost: Callable[[float], float], low: float, high: float) -> float:
-    """Minimum of a convex function."""
-    part = (5**0.5 - 1) / 2
-    left, right = high - part * (high - low), low + part * (high - low)
-    at_left, at_right = cost(left), cost(right)
-    for _ in range(LAD_STEPS):
-        if at_left <= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - part * (high - low)
-            at_left = cost(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + part * (high - low)
-            at_right = cost(right)
-    return (low + high) / 2
+def _thin(values: np.ndarray, count: int) -> np.ndarray:
+    return values[:: -(-len(values) // count)]

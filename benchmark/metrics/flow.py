@@ -1,12 +1,17 @@
-"""Flow metrics: end-point error, KITTI's outliers (Fl), shares beyond 1, 3 and 5 px. All pixels of a clip at once."""
+"""Flow metrics: end-point error, also at the best scale, KITTI's outliers (Fl), shares beyond 1, 3 and 5 px.
+
+All pixels of a clip at once.
+"""
 
 import numpy as np
 
+from openuni.benchmark.metrics.convex import minimum
 from openuni.benchmark.metrics.metric import Metric, check_shapes, ratio
 
 FL_PX, FL_PART = 3.0, 0.05  # Menze and Geiger, CVPR 2015 (KITTI 2015): wrong by >= 3 px and >= 5 %; RAFT counts > both
 SPEEDS_PX = {"s0-10": (0.0, 10.0), "s10-40": (10.0, 40.0), "s40+": (40.0, float("inf"))}
 """Bins of the true motion's length, px per frame: Sintel's (Butler et al., ECCV 2012)."""
+FIT_PIXELS = 200_000  # ours: of a clip's millions, evenly spread, for the scale alone
 POOLED = "over all valid pixels of the clip"
 
 
@@ -49,6 +54,37 @@ def fl(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray) -> float:
     return 100 * ratio(wrong.sum(), len(errors))
 
 
+def epe_scale_aligned(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray) -> float:
+    """Mean end-point error after the one factor for the whole clip, 0 or more, that makes it smallest, px.
+
+    For flow whose scale is not known, as from colours of each clip's own longest vector. Never more than `epe`; flow
+    that is turned round gets the factor 0, so the mean length of the true flow. NaN if no pixel is valid.
+    """
+    check_shapes(true.shape, predicted=predicted)
+    check_shapes(true.shape[:3], valid=valid)
+    p, g = predicted[valid].astype(np.float64), true[valid].astype(np.float64)
+    if not len(p):
+        return float("nan")
+    return float(_lengths(best_scale(p, g) * p - g).mean())
+
+
+def best_scale(predicted: np.ndarray, true: np.ndarray) -> float:
+    """Factor s >= 0 that makes sum |s predicted - true| smallest, of (N, 2) vectors; 0 where nothing moves."""
+    step = -(-len(predicted) // FIT_PIXELS)
+    p, g = predicted[::step], true[::step]
+    longest = float(_lengths(p).max(initial=0))
+    if longest == 0:
+        return 0.0
+
+    def cost(scale: float) -> float:
+        return float(_lengths(scale * p - g).sum())
+
+    # Beyond twice the sum of all lengths over the longest one the longest alone costs more than no flow does.
+    high = 2 * float(_lengths(g).sum()) / longest
+    scale = minimum(cost, 0.0, high)
+    return scale if cost(scale) < cost(0.0) else 0.0
+
+
 def speed_masks(true: np.ndarray, valid: np.ndarray) -> dict[str, np.ndarray]:
     """Return the valid pixels of each bin of SPEEDS_PX, (T, H, W) bool."""
     lengths = _lengths(true[valid])
@@ -82,6 +118,14 @@ EPE = Metric(
     protocol=POOLED,
     source="Baker et al., IJCV 2011; averaged as RAFT (arXiv 2003.12039) evaluates Sintel",
     function=epe,
+)
+EPE_SCALE_ALIGNED = Metric(
+    name="flow.epe_scale_aligned",
+    unit="px",
+    higher_is_better=False,
+    protocol=f"{POOLED}, after the factor that makes it smallest",
+    source="ours, for flow of unknown scale",
+    function=epe_scale_aligned,
 )
 FL = Metric(
     name="flow.fl",

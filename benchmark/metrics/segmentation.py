@@ -2,18 +2,18 @@
 
 Maps are (T, H, W) instance ids, 0 is background. A tube is all pixels of one id in all frames; the IoU of two tubes is
 sum over t |P and G| / sum over t |P or G| (YouTube-VIS, arXiv 1905.04804). Estimated tubes are given to true ones by
-Hungarian matching on it. Masks have no scores, so average precision is precision times recall at each threshold.
+Hungarian matching on it. Masks alone have no scores, and then average precision is precision times recall at each
+threshold; with scores it is COCO's, a clip standing for an image. Classes count only in `class_miou`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from openuni.benchmark.metrics.boundary import boundary_f
+from openuni.benchmark.metrics.coco_ap import MAX_INSTANCES, THRESHOLDS, coco_ap
 from openuni.benchmark.metrics.metric import Metric, check_shapes, ratio
-
-THRESHOLDS = np.linspace(0.5, 0.95, 10)  # COCO
 
 
 class Overlaps(NamedTuple):
@@ -94,17 +94,82 @@ def foreground_iou(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | 
     return ratio((p & g).sum(), (p | g).sum())
 
 
-def average_precision(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = None) -> float:
-    """AP@[.5:.95] of tubes without scores, class-agnostic: mean over thresholds of precision times recall.
+def class_miou(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    valid: np.ndarray | None = None,
+    *,
+    classes: Mapping[int, str],
+    predicted_classes: Mapping[int, str] | None = None,
+) -> float:
+    """Mean over the truth's classes of TP / (TP + FP + FN), counted in pixels of the whole clip.
 
-    With equal scores the precision-recall curve is one point; the area under its step is their product, whatever the
-    order. NaN without a true instance.
+    Args:
+        predicted: (T, H, W) unsigned ids, 0 is background.
+        true: same shape.
+        valid: (T, H, W) bool; other pixels do not count. None: all.
+        classes: class of each true id; ids without one are of no class.
+        predicted_classes: class of each estimated id. None: the estimate has none, and each instance gets the class
+            of the true one it is matched with (see `match`), none if there is no such one.
+
+    Returns:
+        1 is perfect. Background is no class. NaN if no pixel has a true class.
+
+    Source: the Jaccard index by class (PASCAL VOC segmentation), of a clip instead of a data set.
     """
-    iou = overlaps(predicted, true, valid).iou
-    if not len(iou):
+    found = overlaps(predicted, true, valid)
+    if predicted_classes is None:
+        pairs = zip(*match(found.iou), strict=True)
+        named = {int(found.predicted_ids[column]): int(found.true_ids[row]) for row, column in pairs}
+        predicted_classes = {column: classes[row] for column, row in named.items() if row in classes}
+    names = sorted({classes[int(one)] for one in found.true_ids if int(one) in classes})
+    values = []
+    for name in names:
+        p, g = (_of_class(ids, of, name) for ids, of in ((predicted, predicted_classes), (true, classes)))
+        if valid is not None:
+            p, g = p & valid, g & valid
+        values.append(ratio((p & g).sum(), (p | g).sum()))
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _of_class(ids: np.ndarray, classes: Mapping[int, str], name: str) -> np.ndarray:
+    return np.isin(ids, [one for one, own in classes.items() if own == name])
+
+
+def average_precision(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    valid: np.ndarray | None = None,
+    *,
+    scores: Mapping[int, float] | None = None,
+) -> float:
+    """AP@[.5:.95] of tubes, class-agnostic.
+
+    Without scores: mean over thresholds of precision times recall, since a curve of estimates that are all equal is
+    one point, whatever their order. With scores: COCO's interpolated area, all sizes, at most 100 instances, a clip
+    as one image; equal scores count as one point of the curve. NaN without a true instance.
+
+    Args:
+        predicted: see `overlaps`.
+        true: see `overlaps`.
+        valid: see `overlaps`.
+        scores: confidence of each estimated id.
+
+    Raises:
+        ValueError: an id has no score.
+    """
+    found = overlaps(predicted, true, valid)
+    if not len(found.iou):
         return float("nan")
-    found = np.array([len(match(np.where(iou >= threshold, iou, 0))[0]) for threshold in THRESHOLDS])
-    return float(np.mean(found / max(iou.shape[1], 1) * found / iou.shape[0]))
+    if scores is not None:
+        if missing := sorted({int(one) for one in found.predicted_ids} - set(scores)):
+            raise ValueError(f"scores lack the ids {missing}: give one for each instance")
+        given = np.array([scores[int(one)] for one in found.predicted_ids], np.float64)
+        nobody = np.zeros(len(found.iou), bool)
+        return coco_ap([(found.iou.T, given, nobody)], max_estimates=MAX_INSTANCES, tie_aware=True)
+    iou = found.iou
+    right = np.array([len(match(np.where(iou >= threshold, iou, 0))[0]) for threshold in THRESHOLDS])
+    return float(np.mean(right / max(iou.shape[1], 1) * right / iou.shape[0]))
 
 
 def region_j(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = None) -> float:
@@ -182,12 +247,20 @@ FOREGROUND_IOU = Metric(
     source="Jaccard index",
     function=foreground_iou,
 )
+CLASS_MIOU = Metric(
+    name="segmentation.class_miou",
+    unit="1",
+    higher_is_better=True,
+    protocol="TP / (TP + FP + FN) over the clip's pixels, mean over the truth's classes; without classes by matching",
+    source="PASCAL VOC segmentation",
+    function=class_miou,
+)
 AP = Metric(
     name="segmentation.ap",
     unit="1",
     higher_is_better=True,
-    protocol="tubes, class-agnostic, no scores; mean over IoU .5:.05:.95 of precision times recall",
-    source="thresholds of COCO, tubes of YouTube-VIS (arXiv 1905.04804)",
+    protocol="tubes, class-agnostic, IoU .5:.05:.95; clip: no scores, precision times recall; scored: COCO's area",
+    source="COCO, tubes of YouTube-VIS (arXiv 1905.04804)",
     function=average_precision,
 )
 J = Metric(

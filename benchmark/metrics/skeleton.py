@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from openuni.benchmark.metrics.keypoint_ap import coco_ap
+from openuni.benchmark.metrics.coco_ap import MAX_PEOPLE, coco_ap
 from openuni.benchmark.metrics.metric import Metric, check_shapes, ratio
 
 SIGMAS = np.array(
@@ -141,7 +141,7 @@ def average_precision(predicted: np.ndarray, true: np.ndarray, areas: np.ndarray
         similarity = oks(there, true[t][here], areas[t][here])
         similarity[:, ignored] = _near_box(there, boxes[t][here][ignored], areas[t][here][ignored])
         frames.append((similarity, there[..., 2].sum(-1) / number, ignored))
-    return coco_ap(frames)
+    return coco_ap(frames, max_estimates=MAX_PEOPLE)
 
 
 def box_sizes(boxes: np.ndarray) -> np.ndarray:

@@ -35,7 +35,8 @@ MEANINGS = {
     "flow": "(T, H, W, 2) px per frame to the next, T - 1 frames are enough; .flo, EXR (u, v or R, G), or colours",
     "densepose": "(T, H, W) parts 0-24, (T, H, W, 3) I, U, V; gray PNG of parts, or colours",
     "skeleton": "(T, P, 17, 3) COCO joints x, y, confidence; .json of COCO results, image_id is the frame; or colours",
-    "segmentation": "(T, H, W) ids, 0 is background; gray or palette PNG; .json of COCO RLE; or colours",
+    "segmentation": "(T, H, W) ids, 0 is background; gray or palette PNG; .json of COCO RLE; or colours. Confidences: "
+    "'score' in the .json, array 'scores' in the .npz (of ids 1, 2, ...). Classes: 'category', a name, in the .json",
 }
 
 

@@ -1,6 +1,8 @@
 """Arrays of predictions to maps: what their numbers mean, by modality. The size is not checked here."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ DEPTH_KINDS = ("relative_disparity", "metric_depth")
 CLUSTERS = "clusters"
 """A rendering of segmentation whose palette is not known."""
 BODY = 17
+LEVELS = 256
+"""Of depth that was kept in 8 bits."""
 
 
 class Reading(NamedTuple):
@@ -66,13 +70,15 @@ def read_prediction_map(path: Path, modality: str, size: tuple[int, int, int], h
         pictures = path.suffix.lower() not in (".npz", ".npy")
         if pictures and data.ndim == 4 and data.shape[3] == 3 and data.dtype == np.uint8:
             if modality == "depth" and (data == data[..., :1]).all():
-                data, said["levels"] = data[..., 0], 256
+                data, said["levels"] = data[..., 0], LEVELS
             else:
                 return _coloured(data, modality, how, said | {"rendering": how.rendering})
         if modality == "depth":
+            made = _depth(data, arrays, how)
             if data.dtype == np.uint8:
-                said["levels"] = 256
-            return Read(_depth(data, arrays, how), None, {}, said)
+                said["levels"] = LEVELS
+                made = replace(made, facts={**made.facts, "levels": LEVELS})
+            return Read(made, None, {}, said)
         makers = {"flow": _flow, "densepose": _densepose, "segmentation": _ids}
         made = _joints(data, arrays, size) if modality == "skeleton" else makers[modality](data, arrays)
         return Read(made, None, {}, said)
@@ -152,7 +158,13 @@ def _densepose(data: np.ndarray, arrays: dict[str, np.ndarray]) -> Map:
 def _ids(data: np.ndarray, arrays: dict[str, np.ndarray]) -> Map:
     if data.ndim != 3 or data.dtype.kind not in "iub" or data.min() < 0 or data.max() > 65535:
         raise ValueError(f"segmentation must be (T, H, W) ids from 0 to 65535, got {data.shape} {data.dtype}")
-    return Map(data=data.astype(np.uint16 if data.max() > 255 else np.uint8))
+    facts = {}
+    if "scores" in arrays:
+        scores = arrays["scores"]
+        if scores.ndim != 1 or len(scores) < data.max() or not np.isfinite(scores).all():
+            raise ValueError(f"'scores' must be {data.max()} finite numbers, of the ids 1, 2, ...; got {scores.shape}")
+        facts["scores"] = {str(one): float(score) for one, score in enumerate(scores, start=1)}
+    return Map(data=data.astype(np.uint16 if data.max() > 255 else np.uint8), facts=facts)
 
 
 def _joints(data: np.ndarray, arrays: dict[str, np.ndarray], size: tuple[int, int, int]) -> Map:
@@ -188,26 +200,33 @@ def _joints_json(said: Any, size: tuple[int, int, int]) -> Map:
 
 
 def _runs(said: Any, size: tuple[int, int, int]) -> Map:
-    """YouTube-VIS results: a list of {"segmentations": [mask or null for each frame], "score"}.
+    """YouTube-VIS results: a list of {"segmentations": [mask or null for each frame], "score", "category"}.
 
     COCO results too: {"image_id": frame, "segmentation": mask, "id": which object, "score"}. Where masks overlap, the
-    better score is on top; of equal ones the earlier.
+    better score is on top; of equal ones the earlier. The map has scores and classes where all objects have them; a
+    class is a name, as a clip's truth has it, never a number.
     """
     frames, height, width = size
     if not isinstance(said, list):
         raise ValueError("expected a list of objects with COCO run lengths")
     tubes: dict[Any, tuple[float, dict[int, Any]]] = {}
+    first: dict[Any, Any] = {}  # of each object: what it says of itself
     for place, one in enumerate(said):
         score = float(one.get("score", 1))
+        if not math.isfinite(score):
+            raise ValueError(f"a score must be a finite number, got {score}")
         if "segmentations" in one:
             if len(one["segmentations"]) != frames:
                 raise ValueError(f"an object has {len(one['segmentations'])} masks, expected {frames}, one a frame")
-            tubes["tube", place] = score, dict(enumerate(one["segmentations"]))
+            key: Any = "tube", place
+            tubes[key] = score, dict(enumerate(one["segmentations"]))
         else:
             number = one["image_id"]
             if type(number) is not int or not 0 <= number < frames:
                 raise ValueError(f"image_id must be a frame from 0 to {frames - 1}, got {number!r}")
-            tubes.setdefault(("id", json.dumps(one.get("id", 1))), (score, {}))[1][number] = one["segmentation"]
+            key = "id", json.dumps(one.get("id", 1))
+            tubes.setdefault(key, (score, {}))[1][number] = one["segmentation"]
+        first.setdefault(key, one)
     if len(tubes) > 65535:
         raise ValueError(f"{len(tubes)} objects are more than 65535")
     data = np.zeros(size, np.uint16 if len(tubes) > 255 else np.uint8)
@@ -216,7 +235,12 @@ def _runs(said: Any, size: tuple[int, int, int]) -> Map:
         for frame, rle in masks.items():
             if rle is not None:
                 data[frame][read_rle(rle, height=height, width=width)] = number
-    return Map(data=data)
+    facts: dict[str, Any] = {}
+    if first and all("score" in one for one in first.values()):
+        facts["scores"] = {str(number): score for number, (score, _) in numbered}
+    if first and all(isinstance(one.get("category"), str) for one in first.values()):
+        facts["classes"] = {str(number): one["category"] for number, one in enumerate(first.values(), start=1)}
+    return Map(data=data, facts=facts)
 
 
 def _like(mask: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:

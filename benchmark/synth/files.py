@@ -19,7 +19,7 @@ import numpy as np
 
 from openuni.benchmark.synth.npz import read_npz, write_npz
 from openuni.benchmark.synth.render import RenderedClip
-from openuni.benchmark.synth.truth import BEHIND_GLASS, UNKNOWN_GLASS, Truth
+from openuni.benchmark.synth.truth import BEHIND_GLASS, FACTS, UNKNOWN_GLASS, Truth
 from openuni.errors import BadInput
 
 INDEX = "unibench.parquet"
@@ -85,9 +85,11 @@ def write_clip(root: Path, clip: RenderedClip, *, png: bool = False) -> dict[str
 
 
 def describe(clip: RenderedClip) -> dict[str, Any]:
-    """Return JSON-able facts of a clip: clip.json, and but for "facts" the index's columns."""
+    """Return JSON-able facts of a clip: clip.json, and but for "facts" and "classes" the index's columns."""
     num_frames, height, width, _ = clip.rgb.shape
-    partial = {} if clip.truth.has(*_SHAPES) else {"arrays": sorted(clip.truth.arrays())}
+    partial: dict[str, Any] = {} if clip.truth.has(*_SHAPES) else {"arrays": sorted(clip.truth.arrays())}
+    if clip.truth.classes is not None:
+        partial["classes"] = {str(one): name for one, name in sorted(clip.truth.classes.items())}
     return {
         "clip": clip.name,
         "family": clip.family,
@@ -201,7 +203,17 @@ def read_truth(folder: Path, about: dict[str, Any] | None = None) -> Truth:
     known = (*BEHIND_GLASS, UNKNOWN_GLASS)
     if policy not in known:
         raise BadInput(f"{folder / 'clip.json'}: behind_glass must be one of {', '.join(known)}, got {policy!r}.")
-    return Truth(**{name: arrays[name] for name in names}, behind_glass=policy)
+    return Truth(**{name: arrays[name] for name in names}, behind_glass=policy, classes=_classes(folder, about))
+
+
+def _classes(folder: Path, about: dict[str, Any]) -> dict[int, str] | None:
+    """Class of each id; None in folders that were rendered before classes were written, and in imported ones."""
+    said = about.get("classes")
+    if said is None:
+        return None
+    if not isinstance(said, dict) or not all(one.isdecimal() and isinstance(name, str) for one, name in said.items()):
+        raise BadInput(f'{folder / "clip.json"}: "classes" must name the class of ids. Render the clip again.')
+    return {int(one): name for one, name in said.items()}
 
 
 def _wanted(folder: Path, about: dict[str, Any]) -> list[str]:
@@ -247,4 +259,4 @@ def _size(shape: Sequence[int]) -> str:
     return f"{shape[0]} frames of {shape[2]}x{shape[1]}"
 
 
-assert set(_SHAPES) == {field.name for field in fields(Truth)} - {"behind_glass"}
+assert set(_SHAPES) == {field.name for field in fields(Truth)} - set(FACTS)

@@ -98,7 +98,7 @@ def resample(truth: Truth, numbers: np.ndarray, *, height: int, width: int) -> T
     if truth.has("intrinsics"):
         arrays["intrinsics"][:, :2] *= scale[:, None]
         arrays["intrinsics"][:, :2, 2] += shift
-    return Truth(**arrays, behind_glass=truth.behind_glass)
+    return Truth(**arrays, behind_glass=truth.behind_glass, classes=truth.classes)
 
 
 def frames_left_out(truth: Truth) -> bool:

@@ -1,6 +1,7 @@
 """Truth: what every pixel of a clip is, from one ray through each pixel's centre. The same for every tier of RGB."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import overload
@@ -14,9 +15,13 @@ from openuni.benchmark.synth.scene import Camera, Scene
 from openuni.engine.stage import Absent
 
 BEHIND_GLASS = ("first_surface", "see_through")
+PERSON = "person"
+"""The class of people."""
 UNKNOWN_GLASS = "unknown"
 """The policy of imported clips, whose renderers did not say."""
 VISIBLE_TOLERANCE = 3e-4  # ours, relative distance: Embree's float32 errs by 1e-6, at grazing rays by 1e-5
+FACTS = ("behind_glass", "classes")
+"""Fields of Truth that are no arrays."""
 MAX_FLOW_PX = 2047.0  # what the flow codec stores; a point that passes close by the camera moves farther
 
 
@@ -87,6 +92,8 @@ class Truth:
     behind_glass: str
     """Policy: "first_surface" gives the truth of glass and water themselves, "see_through" that of what a straight
     line behind them meets; "unknown" in imported clips."""
+    classes: Mapping[int, str] | None = None
+    """Class of each instance id: "person", or a thing's kind; not a part of the hash. None: not known."""
 
     def has(self, *names: str) -> bool:
         """Tell whether all these arrays are there."""
@@ -119,7 +126,7 @@ class Truth:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays that are there by their field's name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "behind_glass" and self.has(f.name)}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in FACTS and self.has(f.name)}
 
 
 _PICTURES = ("depth", "flow", "segmentation", "densepose")
@@ -180,7 +187,9 @@ def stack_truth(scene: Scene, geometry: Geometry, frames: list[dict[str, np.ndar
     """Join the arrays of all frames."""
     people = geometry.component_ids[len(scene.things) :]
     joined = {name: np.stack([frame[name] for frame in frames]) for name in frames[0]}
-    return Truth(**joined, person_ids=people, behind_glass=behind_glass)
+    kinds = [*(thing.kind for thing in scene.things), *(PERSON for _ in scene.people)]
+    classes = {one: kind for one, kind in zip(scene.ids, kinds, strict=True) if one > 0}
+    return Truth(**joined, person_ids=people, behind_glass=behind_glass, classes=classes)
 
 
 def _motion(

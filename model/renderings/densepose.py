@@ -53,6 +53,6 @@ class DensePoseRendering:
 
     def missing(self, metric: str) -> str | None:
         """See ModalityRendering."""
-        if metric.partition(".")[2].startswith("uv_") and not self.planes:
+        if metric.partition(".")[2].startswith(("uv_", "gps")) and not self.planes:
             return "part colours do not carry U and V"
         return None

@@ -3,6 +3,8 @@
 Bound of the array: 1/510 (half of 8 bits) of the clip's range of disparity.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from openuni.codec.depth import DEPTH
@@ -10,6 +12,7 @@ from openuni.modality import Map
 from openuni.model.renderings.config import RenderingConfig
 from openuni.model.renderings.rendered import Rendered, of_all
 
+LEVELS = 256  # colours of both palettes
 UNIT = {"kind": "relative_disparity", "lo": 0.0, "hi": 1.0}
 PROFILES = {"spectral": "openuni", "gray": "vace"}
 """RenderingConfig.depth_palette -> the codec's profile."""
@@ -33,8 +36,9 @@ class DepthRendering:
         return Rendered(frames, known, lost)
 
     def to_map(self, frames: np.ndarray) -> Map:
-        """See ModalityRendering: relative disparity 0..1, all valid."""
-        return DEPTH.parse(frames, UNIT, profile=self.profile)
+        """See ModalityRendering: relative disparity 0..1, all valid, facts["levels"] of them."""
+        read = DEPTH.parse(frames, UNIT, profile=self.profile)
+        return replace(read, facts={**read.facts, "levels": LEVELS})
 
     def missing(self, metric: str) -> str | None:
         """See ModalityRendering. Every depth metric is taken after an alignment to the truth."""

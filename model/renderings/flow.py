@@ -55,8 +55,8 @@ class FlowRendering:
         return Map(data=unit * np.float32(self.full_speed_px(frames.shape[2])), valid=read.valid)
 
     def missing(self, metric: str) -> str | None:
-        """See ModalityRendering. Every flow metric is in pixels."""
-        if self.config.flow_scale == "per_clip":
+        """See ModalityRendering. All flow metrics but one are in pixels."""
+        if self.config.flow_scale == "per_clip" and metric != "flow.epe_scale_aligned":
             return "scale unknown: flow was drawn by each clip's longest"
         return None
 

@@ -1,6 +1,7 @@
 """Segmentation: instance ids, exact in FFV1; id k is drawn in tab10[k] x 0.85 on black.
 
-A map's data is (T, H, W) uint8 or uint16: instance id, stable over time, 0 is background. No valid mask.
+A map's data is (T, H, W) uint8 or uint16: instance id, stable over time, 0 is background. No valid mask. Estimates may
+say more of their ids, which are text as JSON has it: facts["scores"], {"1": 0.93}, and facts["classes"], {"1": "dog"}.
 
 Ids 1 to 10 have tab10's colours (10 has tab10[0]). Ids 11 to 255 have colours of our own, chosen one after the
 other as far as possible from black and all colours before: see `instance_colours`. All 256 differ, so every drawing
@@ -9,6 +10,7 @@ without loss is exact; ids above 255 have no colour and must be renumbered befor
 
 from collections.abc import Mapping
 from functools import cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,9 @@ class Segmentation(Modality):
         """See Modality.check."""
         check_array("segmentation", map.data, ("T", "H", "W"), np.uint8, np.uint16)
         check_rest("segmentation", map, valid=False)
+        for fact, kinds in (("scores", (int, float)), ("classes", (str,))):
+            if fact in map.facts:
+                _check_by_id(fact, map.facts[fact], kinds)
 
     def encode(self, map: Map) -> Encoded:
         """See Modality.encode. gray8 up to id 255, gray16le above."""
@@ -97,6 +102,16 @@ def instance_colours() -> np.ndarray:
     """
     first = [(0, 0, 0), *(TAB10[instance % 10] for instance in range(1, 11))]
     return spread_colours([tuple(np.rint(ALPHA * np.array(colour))) for colour in first], MAX_COLOURED_ID + 1)
+
+
+def _check_by_id(fact: str, said: Any, kinds: tuple[type, ...]) -> None:
+    sound = isinstance(said, Mapping) and all(
+        isinstance(one, str) and one.isdecimal() and type(value) in kinds and (type(value) is str or isfinite(value))
+        for one, value in said.items()
+    )
+    if not sound:
+        what = "a finite number" if fact == "scores" else "a name"
+        raise ValueError(f"segmentation facts[{fact!r}] must give {what} for ids as text, got {said!r:.80}")
 
 
 def _check_profile(profile: str) -> None:

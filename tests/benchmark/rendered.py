@@ -52,5 +52,5 @@ def small_truth(frames: int = 4, height: int = 6, width: int = 8) -> Truth:
         depth=depth, flow=flow, flow_valid=flow_valid, occluded=occluded, segmentation=segmentation,
         keypoints=keypoints, densepose=densepose, uv=np.zeros((*shape, 2), np.float32), refractive=refractive,
         intrinsics=intrinsics, poses=np.tile(np.eye(4), (frames, 1, 1)), person_ids=np.array([2], np.uint8),
-        behind_glass="first_surface",
+        behind_glass="first_surface", classes={1: "box", 2: "person"},
     )  # fmt: skip

@@ -26,14 +26,15 @@ def test_the_truth_is_perfect_under_every_metric_and_protocol(modality):
     assert len(scored) > 3 and {one.metric for one in scored} >= {name for name in METRICS if name.startswith(modality)}
     for one in scored:
         if one.value is None:
-            assert one.flags == ("nothing_to_score",) and one.protocol in (
-                "s10-40",
-                "s40+",
-            )  # no such speed in the clip
+            # No such speed in the clip; masks of the truth have no confidences.
+            why = {"s10-40": "nothing_to_score", "s40+": "nothing_to_score", "scored": "no_scores"}
+            assert one.flags == (why[one.protocol],)
             continue
         perfect = one.metric.endswith("coverage") or load("metric", METRICS, one.metric).higher_is_better
-        assert one.value == pytest.approx(1.0 if perfect else 0.0, abs=1e-6), one  # float32
-        assert one.valid > 0 and one.flags == ()
+        # float32; Adam's steps of 1e-4 never come to rest, at 10 m that is a millimetre.
+        bound = 1e-3 if one.protocol.startswith("monst3r") else 1e-6
+        assert one.value == pytest.approx(1.0 if perfect else 0.0, abs=bound), one
+        assert one.valid > 0 and one.flags == (("class_by_match",) if one.metric.endswith("class_miou") else ())
 
 
 @pytest.mark.parametrize("modality", ["depth", "flow", "segmentation", "densepose"])
@@ -56,7 +57,7 @@ def test_depth_is_scored_under_every_alignment_over_all_pixels_and_over_the_anno
     found = values("depth", replace(MAPS["depth"], data=data, valid=valid))
     for name in ALIGNMENTS:
         assert found["depth.abs_rel", name] > 0.02
-        assert found["depth.abs_rel", f"{name}-own-valid"] < 1e-6
+        assert found["depth.abs_rel", f"{name}-own-valid"] < (1e-4 if name == "monst3r" else 1e-6)
     # 4 x 6 x 8 pixels, less a row of sky and two of glass a frame; three a frame are given up.
     assert found["depth.coverage", "own-valid"] == pytest.approx(1 - 3 / 38)
 
@@ -65,7 +66,7 @@ def test_relative_disparity_has_no_metric_score():
     disparity = np.where(TRUTH.sky, 0, 1 / TRUTH.depth).astype(np.float32)
     relative = Map(data=2 * disparity + 1, valid=MAPS["depth"].valid, facts={"kind": "relative_disparity"})
     scored = {(one.metric, one.protocol): one for one in judge("depth", relative, TRUTH)}
-    assert scored["depth.abs_rel", "metric"].value is None and scored["depth.abs_rel", "metric"].flags == ("no_scale",)
+    assert scored["depth.abs_rel", "none"].value is None and scored["depth.abs_rel", "none"].flags == ("no_scale",)
     assert scored["depth.abs_rel", "disp-ls"].value == pytest.approx(0, abs=1e-6)  # float32
     assert scored["depth.abs_rel", "scale"].value > 0.1  # a shift of disparity is no scale of depth
 
@@ -83,6 +84,46 @@ def test_flow_that_is_no_number_is_counted():
     data[0, 0, 0] = np.nan
     scored = judge("flow", replace(MAPS["flow"], data=data), TRUTH)
     assert {one.flags for one in scored if one.metric == "flow.epe" and one.value is not None} == {("unusable:1",)}
+
+
+def test_flow_of_unknown_scale_has_its_error_at_the_best_scale_alone():
+    half = replace(MAPS["flow"], data=MAPS["flow"].data / 2, facts={"scale": "unknown"})
+    scored = judge("flow", half, TRUTH)
+    values = {(one.metric, one.protocol): one.value for one in scored if one.value is not None}
+    values.pop(("flow.coverage", "own-valid"))
+    assert set(values) == {("flow.epe_scale_aligned", "all"), ("flow.epe_scale_aligned", "noc")}
+    assert max(values.values()) < 1e-6
+    others = [one for one in scored if one.metric not in ("flow.epe_scale_aligned", "flow.coverage")]
+    assert len(others) > 10 and {(one.value, one.flags) for one in others} == {(None, ("no_scale",))}
+
+
+def test_instances_with_scores_have_a_scored_ap_and_those_without_none():
+    data = MAPS["segmentation"].data.copy()
+    data[:, 1, 6] = 9  # an instance that is none
+    sure = replace(MAPS["segmentation"], data=data, facts={"scores": {"1": 0.9, "2": 0.8, "9": 0.1}})
+    found = values("segmentation", sure)
+    assert found["segmentation.ap", "scored"] == 1  # the wrong one comes last
+    assert found["segmentation.ap", "clip"] == pytest.approx(2 / 3)
+    wrong = replace(sure, facts={"scores": {"1": 0.9, "2": 0.8, "9": 1.0}})
+    assert values("segmentation", wrong)["segmentation.ap", "scored"] == pytest.approx(2 / 3)
+    assert values("segmentation", replace(sure, facts={}))["segmentation.ap", "scored"] is None
+
+
+def test_classes_of_an_estimate_count_where_it_gives_some():
+    swapped = replace(MAPS["segmentation"], facts={"classes": {"1": "person", "2": "box"}})
+    scored = {one.metric: one for one in judge("segmentation", swapped, TRUTH)}
+    assert scored["segmentation.class_miou"].value == 0 and scored["segmentation.class_miou"].flags == ()
+    assert scored["segmentation.miou"].value == 1
+    unknown = judge("segmentation", MAPS["segmentation"], replace(TRUTH, classes=None))
+    assert [(one.value, one.flags) for one in unknown if one.metric.endswith("class_miou")] == [
+        (None, ("truth_has_no_classes",))
+    ]
+
+
+def test_eight_bit_depth_is_flagged():
+    coarse = replace(MAPS["depth"], facts={"kind": "metric_depth", "levels": 256})
+    flags = {one.flags for one in judge("depth", coarse, TRUTH) if one.metric != "depth.coverage"}
+    assert flags == {("levels:256",)}
 
 
 def test_a_person_that_is_not_found_costs():

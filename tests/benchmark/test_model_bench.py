@@ -53,8 +53,9 @@ def test_the_truth_as_a_prediction_is_perfect(benched):
     for one in benched.records:
         if one.metric in METRICS and one.value is not None:
             seen.add(one.metric)
-            # U and V are kept in 8 bits.
+            # U and V are kept in 8 bits; Adam's steps never come to rest.
             bound = 0.003 if one.metric == "densepose.uv_error" else 1e-4
+            bound = 0.03 if one.protocol.startswith("monst3r") else bound
             assert abs(one.value - float(load("metric", METRICS, one.metric).higher_is_better)) <= bound, one
     assert seen == {name for name in METRICS if name.partition(".")[0] in MODALITIES} - {"flow.fl"}
 

@@ -32,7 +32,10 @@ def test_the_judge_passes_every_check_of_every_modality(truths):
     assert all(one.passed for one in found), [one for one in found if not one.passed]
 
 
-@pytest.mark.parametrize("metric", ["depth.rmse", "flow.out1", "skeleton.ap", "densepose.part_accuracy"])
+@pytest.mark.parametrize(
+    "metric",
+    ["depth.boundary_f1", "flow.out1", "segmentation.class_miou", "skeleton.ap", "densepose.gps_ap"],
+)
 def test_one_metric_that_is_off_is_seen(truths, metric):
     def off(modality, map, truth):
         return [

@@ -58,7 +58,7 @@ def test_depth_comes_back_as_disparity_over_the_clip_within_half_a_level(kind, p
     lo, hi = drawn.known["lo"], drawn.known["hi"]
     expected = (disparity - lo) / (hi - lo)
     assert np.abs(read.data - expected)[true.valid].max() <= 1 / 510 + 1e-6  # float32
-    assert read.facts == {"kind": "relative_disparity"}
+    assert read.facts == {"kind": "relative_disparity", "levels": 256}
     assert ("metres" in drawn.lost) == (kind == "metric_depth")
     assert drawn.lost["validity"] == "320 of 15360 pixels are invalid"  # one row of 64 in 5 frames of 48
 
@@ -178,6 +178,8 @@ def test_metrics_that_a_rendering_cannot_carry_say_why():
     assert {name: reason for name, reason in default.items() if reason} == {
         "densepose.uv_error": without_uv,
         "densepose.uv_near": without_uv,
+        "densepose.gps": without_uv,
+        "densepose.gps_ap": without_uv,
     }
     assert not any(planes.values())
     lacking = {name for name, reason in small.items() if name.startswith("skeleton") and reason}

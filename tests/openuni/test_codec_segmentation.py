@@ -85,3 +85,20 @@ def test_what_cannot_be_drawn_or_stored_is_refused():
         SEGMENTATION.encode(Map(data=np.zeros((1, 2, 2), np.int64)))
     with pytest.raises(ValueError, match="knows the profiles openuni, got 'ade20k'"):
         SEGMENTATION.render(Map(data=label_frames()), profile="ade20k")
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"scores": [0.5]}, r"facts\['scores'\] must give a finite number for ids as text, got \[0.5\]"),
+        ({"scores": {"1": float("nan")}}, "must give a finite number"),
+        ({"scores": {"one": 0.5}}, "must give a finite number"),
+        ({"scores": {"1": True}}, "must give a finite number"),
+        ({"classes": {"1": 3}}, r"facts\['classes'\] must give a name for ids as text"),
+    ],
+)
+def test_scores_and_classes_that_are_none_are_refused(facts, message):
+    ids = np.ones((1, 2, 2), np.uint8)
+    SEGMENTATION.check(Map(data=ids, facts={"scores": {"1": 0.5}, "classes": {"1": "dog"}}))
+    with pytest.raises(ValueError, match=message):
+        SEGMENTATION.check(Map(data=ids, facts=facts))

@@ -5,7 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from openuni.benchmark.metrics.flow import FL, OUT1, OUT3, OUT5, end_point_errors, epe, fl, outliers, speed_masks
+from openuni.benchmark.metrics.flow import (
+    FL,
+    OUT1,
+    OUT3,
+    OUT5,
+    end_point_errors,
+    epe,
+    epe_scale_aligned,
+    fl,
+    outliers,
+    speed_masks,
+)
 
 SHAPE = (2, 3, 4)
 ALL = np.ones(SHAPE, bool)
@@ -69,3 +80,34 @@ def test_speeds_take_every_valid_pixel_once():
 def test_flow_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="predicted must start with shape"):
         epe(STILL[:1], STILL, ALL)
+
+
+def test_epe_scale_aligned_does_not_care_for_the_scale_and_is_never_more_than_epe():
+    rng = np.random.default_rng(4)
+    true = rng.normal(0, 8, (*SHAPE, 2))
+    predicted = true + rng.normal(0, 1, true.shape)
+    found = epe_scale_aligned(predicted, true, ALL)
+    assert 0.3 < found <= epe(predicted, true, ALL)
+    for factor in (1e-3, 0.5, 40):
+        assert epe_scale_aligned(factor * predicted, true, ALL) == pytest.approx(found, rel=1e-6)
+    assert epe_scale_aligned(3 * true, true, ALL) == pytest.approx(0, abs=1e-6)
+
+
+def test_epe_scale_aligned_is_the_least_of_a_grid_of_scales():
+    rng = np.random.default_rng(6)
+    true = rng.standard_t(2, (*SHAPE, 2))  # some long vectors, which a least squares scale would follow
+    predicted = 0.3 * true + rng.normal(0, 0.3, true.shape)
+    by_grid = min(
+        np.mean(
+            [math.hypot(*(scale * p - g)) for p, g in zip(predicted.reshape(-1, 2), true.reshape(-1, 2), strict=True)]
+        )
+        for scale in np.linspace(0, 8, 8001)
+    )
+    assert epe_scale_aligned(predicted, true, ALL) == pytest.approx(by_grid, rel=1e-4)  # the grid's steps
+
+
+def test_flow_that_is_turned_round_or_still_has_the_mean_length_as_its_error_at_the_best_scale():
+    true = np.random.default_rng(1).normal(0, 8, (*SHAPE, 2))
+    length = epe(STILL, true, ALL)
+    assert epe_scale_aligned(-true, true, ALL) == epe_scale_aligned(STILL, true, ALL) == pytest.approx(length)
+    assert math.isnan(epe_scale_aligned(true, true, ~ALL))

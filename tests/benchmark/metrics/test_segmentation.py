@@ -1,5 +1,7 @@
 """Mask metrics: small tubes by hand, matching against all permutations, boundaries against distances."""
 
+import contextlib
+import io
 import math
 from itertools import permutations
 
@@ -12,6 +14,7 @@ from openuni.benchmark.metrics.boundary import boundary_f, outline
 from openuni.benchmark.metrics.segmentation import (
     average_precision,
     boundary_f_mean,
+    class_miou,
     foreground_iou,
     match,
     miou,
@@ -73,6 +76,121 @@ def test_ap_is_precision_times_recall_at_each_threshold():
     assert average_precision(predicted, true) == pytest.approx(0.5)
     predicted[0, 0, 7] = 2  # one more estimate that is none
     assert average_precision(predicted, true) == pytest.approx(0.25)
+
+
+def test_class_miou_is_tp_over_tp_fp_fn_by_class():
+    true = np.zeros((1, 2, 6), np.uint8)
+    true[0, 0, :4], true[0, 1, :2], true[0, 1, 4:] = 1, 2, 3
+    predicted = np.zeros_like(true)
+    predicted[0, 0, :3], predicted[0, 1, :3] = 7, 8
+    classes, said = {1: "dog", 2: "cat", 3: "cat"}, {7: "dog", 8: "cat"}
+    # Dog: 3 right, none too many, 1 missing. Cat: 2 right, 1 too many, 2 missing.
+    found = class_miou(predicted, true, classes=classes, predicted_classes=said)
+    assert found == pytest.approx((3 / 4 + 2 / 5) / 2)
+    # Without classes of its own an instance has that of the one it is matched with: the same here.
+    assert class_miou(predicted, true, classes=classes) == found
+    assert class_miou(predicted, true, classes=classes, predicted_classes={7: "cat", 8: "dog"}) == 0
+    valid = true != 3
+    assert class_miou(predicted, true, valid, classes=classes) == pytest.approx((3 / 4 + 2 / 3) / 2)
+
+
+def test_class_miou_against_a_loop_over_pixels():
+    rng = np.random.default_rng(8)
+    true, predicted = rng.integers(0, 5, (2, 3, 6, 7)).astype(np.uint8)
+    classes = {1: "a", 2: "b", 3: "a"}  # 4 has no class
+    said = {1: "a", 2: "a", 3: "b", 4: "c"}
+    counts = {"a": [0, 0], "b": [0, 0]}
+    for p, g in zip(predicted.ravel().tolist(), true.ravel().tolist(), strict=True):
+        for name, pair in counts.items():
+            mine, theirs = said.get(p) == name, classes.get(g) == name
+            pair[0] += mine and theirs
+            pair[1] += mine or theirs
+    expected = np.mean([right / either for right, either in counts.values()])
+    assert class_miou(predicted, true, classes=classes, predicted_classes=said) == pytest.approx(expected)
+
+
+def test_class_miou_without_a_true_class_is_undefined():
+    assert math.isnan(class_miou(two_tubes(), two_tubes(), classes={}))
+    assert class_miou(two_tubes() * 0, two_tubes(), classes={1: "a", 2: "b"}) == 0
+
+
+def scored_clip(seed):
+    """Tubes of several lengths, estimates that are shifted, missing, cut in two or invented, all scores different."""
+    rng = np.random.default_rng(seed)
+    true, predicted = np.zeros((2, 4, 24, 40), np.uint16)
+    for one in range(1, 7):
+        y, x = 4 * ((one - 1) // 2) * 2, 20 * ((one - 1) % 2)
+        true[: rng.integers(2, 5), y : y + 6, x + 2 : x + 14] = one
+        shift = rng.integers(0, 5)
+        if rng.random() < 0.85:
+            predicted[:, y : y + 6, x + 2 + shift : x + 14] = 20 + one
+        if rng.random() < 0.4:
+            predicted[2:, y : y + 6, x + 10 : x + 14] = 40 + one
+        if rng.random() < 0.4:
+            predicted[0, y : y + 3, x + 16 : x + 19] = 60 + one
+    ids = [int(one) for one in np.unique(predicted) if one]
+    return predicted, true, dict(zip(ids, rng.permutation(len(ids)) / len(ids), strict=True))
+
+
+def coco_mask_ap(predicted, true, scores):
+    """pycocotools on one tall image, in which a tube is one mask."""
+    from pycocotools import mask as runs
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    def rle(maps, one):
+        return runs.encode(np.asfortranarray((maps == one).reshape(-1, maps.shape[2]), np.uint8))
+
+    tall = {"id": 1, "height": true.shape[0] * true.shape[1], "width": true.shape[2]}
+    truth = {"images": [tall], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
+    for one in np.unique(true[true > 0]).tolist():
+        code = rle(true, one)
+        about = {"id": one, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": float(runs.area(code))}
+        truth["annotations"].append({**about, "bbox": runs.toBbox(code).tolist(), "segmentation": code})
+    found = [
+        {"image_id": 1, "category_id": 1, "score": score, "segmentation": rle(predicted, one)}
+        for one, score in scores.items()
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = truth
+        coco.createIndex()
+        run = COCOeval(coco, coco.loadRes(found), "segm")
+        run.params.areaRng, run.params.areaRngLbl = [[0, 1e10]], ["all"]
+        run.params.maxDets = [100]
+        run.evaluate()
+        run.accumulate()
+    return float(run.eval["precision"].mean())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_ap_with_scores_is_pycocotools(seed):
+    pytest.importorskip("pycocotools")
+    predicted, true, scores = scored_clip(seed)
+    expected = coco_mask_ap(predicted, true, scores)
+    assert 0.02 < expected < 0.98  # the clip tells good from bad
+    assert average_precision(predicted, true, scores=scores) == pytest.approx(expected, rel=1e-9)
+
+
+def test_ap_with_equal_scores_does_not_depend_on_the_order_of_ids():
+    predicted, true, scores = scored_clip(1)
+    same = dict.fromkeys(scores, 0.5)
+    turned = np.where(predicted > 0, 100 - predicted, 0).astype(np.uint16)
+    found = average_precision(predicted, true, scores=same)
+    assert average_precision(turned, true, scores={100 - one: 0.5 for one in same}) == pytest.approx(found)
+    # One point of the curve: its area is precision times recall, to COCO's grid of 101 recalls.
+    assert found == pytest.approx(average_precision(predicted, true), abs=0.01)
+
+
+def test_a_wrong_instance_costs_nothing_below_all_right_ones_and_much_above():
+    true = two_tubes()
+    predicted = true.copy()
+    predicted[:, 0, 5] = 3
+    assert average_precision(predicted, true, scores={1: 0.9, 2: 0.8, 3: 0.1}) == 1
+    assert average_precision(predicted, true, scores={1: 0.9, 2: 0.8, 3: 1.0}) == pytest.approx(2 / 3)
+    assert average_precision(0 * true, true, scores={}) == 0
+    with pytest.raises(ValueError, match=r"scores lack the ids \[2, 3\]"):
+        average_precision(predicted, true, scores={1: 0.9})
 
 
 def test_nothing_found_is_zero_and_nothing_to_find_is_undefined():

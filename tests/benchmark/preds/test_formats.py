@@ -1,6 +1,7 @@
 """preds:FOLDER: every format of every modality reads as the same prediction given as an array does."""
 
 import json
+import math
 import struct
 
 import cv2
@@ -249,6 +250,31 @@ def test_masks_in_every_format_are_the_array(tmp_path, kind):
         same(given, wanted)
 
 
+def test_scores_and_classes_of_masks_are_kept_by_id(tmp_path):
+    objects = [
+        {"score": score, "category": name, "segmentations": [rle(frame == one, compressed=False) for frame in IDS]}
+        for one, score, name in ((1, 0.25, "box"), (2, 0.75, "person"))
+    ]
+    place(tmp_path, "segmentation", ".json").write_text(json.dumps(objects))
+    facts = answer(tmp_path, "segmentation").map.facts
+    assert facts == {"scores": {"1": 0.25, "2": 0.75}, "classes": {"1": "box", "2": "person"}}
+    del objects[1]["score"], objects[0]["category"]  # one of two says nothing: as if none did
+    place(tmp_path / "some", "segmentation", ".json").write_text(json.dumps(objects))
+    assert answer(tmp_path / "some", "segmentation").map.facts == {}
+    np.savez(place(tmp_path / "npz", "segmentation", ".npz"), data=IDS, scores=np.array([0.25, 0.75]))
+    assert answer(tmp_path / "npz", "segmentation").map.facts == {"scores": {"1": 0.25, "2": 0.75}}
+    np.savez(place(tmp_path / "few", "segmentation", ".npz"), data=IDS, scores=np.array([0.25]))
+    with pytest.raises(BadInput, match="'scores' must be 2 finite numbers, of the ids 1, 2"):
+        answer(tmp_path / "few", "segmentation")
+
+
+def test_eight_bit_depth_says_so(tmp_path):
+    np.save(place(tmp_path / "fine", "depth", ".npy"), DEPTH)
+    np.save(place(tmp_path / "coarse", "depth", ".npy"), DEPTH.astype(np.uint8))
+    assert "levels" not in answer(tmp_path / "fine", "depth").map.facts
+    assert answer(tmp_path / "coarse", "depth").map.facts["levels"] == 256
+
+
 def test_unknown_palettes_are_read_by_clustering(tmp_path):
     palette = np.array([[12, 8, 20], [240, 40, 200], [30, 220, 120]], np.uint8)
     noisy = palette[IDS].astype(int) + np.random.default_rng(1).integers(-3, 4, (T, H, W, 3))
@@ -421,6 +447,7 @@ def test_a_bad_prediction_is_one_line_with_its_file(tmp_path, kind):
     [
         ({}, "expected a list of objects"),
         ([{"segmentations": [None]}], "an object has 1 masks, expected 5"),
+        ([{"segmentations": [None] * 5, "score": math.nan}], "a score must be a finite number, got nan"),
         ([{"image_id": 9, "segmentation": None}], "image_id must be a frame from 0 to 4, got 9"),
         (
             [{"image_id": 0, "segmentation": {"size": [3, 4], "counts": "0"}}],

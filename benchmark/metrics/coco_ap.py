@@ -6,17 +6,24 @@ import numpy as np
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
-MAX_ESTIMATES = 20  # of each image, COCO's for keypoints
+MAX_PEOPLE = 20  # of each image, COCO's for keypoints
+MAX_INSTANCES = 100  # COCO's for masks
 
 Frame = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(D, G) similarity; (D,) scores of the estimates; (G,) bool, truths that are ignored: neither found nor missed."""
 
 
-def coco_ap(frames: Iterable[Frame]) -> float:
+def coco_ap(frames: Iterable[Frame], *, max_estimates: int, tie_aware: bool = False) -> float:
     """AP@[.5:.95] over images.
 
     Within an image estimates choose in the order of their scores, each the most similar truth that is free, those
     that are ignored last. Over all images precision is made monotone and read at 101 recalls.
+
+    Args:
+        frames: the images.
+        max_estimates: those with the highest scores of each image.
+        tie_aware: estimates with equal scores enter the curve together, so that their order changes nothing. COCO has
+            them one by one, in the order in which they are given.
 
     Returns:
         NaN if there is no truth that counts.
@@ -25,7 +32,7 @@ def coco_ap(frames: Iterable[Frame]) -> float:
     """
     scores, matched, ignored, wanted = [], [], [], 0
     for similarity, score, ignore in frames:
-        order = np.argsort(-score, kind="stable")[:MAX_ESTIMATES]
+        order = np.argsort(-score, kind="stable")[:max_estimates]
         truths = np.argsort(ignore, kind="stable")
         found, skip = _match(similarity[np.ix_(order, truths)], ignore[truths])
         scores.append(score[order])
@@ -34,10 +41,13 @@ def coco_ap(frames: Iterable[Frame]) -> float:
         wanted += int((~ignore).sum())
     if not wanted:
         return float("nan")
-    order = np.argsort(-np.concatenate(scores), kind="stable")
+    given = np.concatenate(scores)
+    order = np.argsort(-given, kind="stable")
+    # Points of the curve: after each estimate, or after the last one of each score.
+    ends = np.append(np.diff(given[order]) != 0, True)[: len(order)] if tie_aware else np.ones(len(order), bool)
     hit = np.concatenate(matched, axis=1)[:, order]
     counts = ~np.concatenate(ignored, axis=1)[:, order]
-    values = [_area(*pair, wanted) for pair in zip(hit & counts, ~hit & counts, strict=True)]
+    values = [_area(*pair, wanted, ends) for pair in zip(hit & counts, ~hit & counts, strict=True)]
     return float(np.mean(values))
 
 
@@ -57,8 +67,8 @@ def _match(similarity: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.n
     return found, skip
 
 
-def _area(hit: np.ndarray, miss: np.ndarray, wanted: int) -> float:
-    hits, misses = np.cumsum(hit), np.cumsum(miss)
+def _area(hit: np.ndarray, miss: np.ndarray, wanted: int, ends: np.ndarray) -> float:
+    hits, misses = np.cumsum(hit)[ends], np.cumsum(miss)[ends]
     recall, precision = hits / wanted, hits / np.maximum(hits + misses, 1)
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     at = np.searchsorted(recall, RECALLS, side="left")

@@ -167,7 +167,7 @@ def _shuffled(modality: str, cases: Sequence[_Case]) -> Check:
     found = {}
     scores = [{one[:2]: one.value for one in case.scores(map)} for case, map in zip(cases, others, strict=True)]
     for pair in (pair for pair in BAD if pair[0].startswith(modality)):
-        values = [one[pair] for one in scores if one.get(pair) is not None]
+        values = [value for one in scores if (value := one.get(pair)) is not None]
         if values:  # imported masks have no classes
             found[pair] = float(np.mean(values))
     bad = [pair for pair, mean in found.items() if not mean < BAD[pair]]

@@ -164,7 +164,7 @@ def finish(name: str, raw: Raw, importer: Importer) -> RenderedClip:
     for key, matrix in (("intrinsics", raw.intrinsics), ("poses", raw.poses)):
         if matrix is not None:
             arrays[key] = matrix.astype(np.float64)
-    truth = Truth(**arrays, behind_glass=UNKNOWN_GLASS)
+    truth = Truth(**arrays, behind_glass=UNKNOWN_GLASS, classes=None)
     rgb = np.ascontiguousarray(raw.rgb[:, :height, :width])
     return RenderedClip(
         name=name, family=importer.kind, seed=None, caption="", fps=float(fps), tier=importer.kind, rgb=rgb,

@@ -171,9 +171,10 @@ def test_unsure_joints_and_whole_body_points_are_counted():
 
 
 def test_metrics_that_a_rendering_cannot_carry_say_why():
-    default = {name: Renderings().carries(name.partition(".")[0], name) for name in METRICS}
-    planes = {name: Renderings(PLANES).carries(name.partition(".")[0], name) for name in METRICS}
-    small = {name: Renderings(tiny()).carries(name.partition(".")[0], name) for name in METRICS}
+    of_maps = [name for name in METRICS if name.partition(".")[0] in MODALITIES]
+    default = {name: Renderings().carries(name.partition(".")[0], name) for name in of_maps}
+    planes = {name: Renderings(PLANES).carries(name.partition(".")[0], name) for name in of_maps}
+    small = {name: Renderings(tiny()).carries(name.partition(".")[0], name) for name in of_maps}
     without_uv = "part colours do not carry U and V"
     assert {name: reason for name, reason in default.items() if reason} == {
         "densepose.uv_error": without_uv,

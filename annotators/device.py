@@ -1,4 +1,4 @@
-"""Where an expert computes: device, number format, and batches that shrink when a GPU's memory is full."""
+"""How an expert computes: number format, and batches that shrink when a GPU's memory is full."""
 
 import logging
 from collections.abc import Callable
@@ -11,34 +11,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
 class OutOfMemory(RuntimeError):
     """One picture alone does not fit the GPU's memory."""
-
-
-def pick_device(wanted: str = "auto") -> "torch.device":
-    """Return the device to compute on.
-
-    Args:
-        wanted: auto (CUDA if torch can use one, else CPU), cpu or cuda.
-
-    Raises:
-        BadInput: another word, or CUDA where there is none.
-    """
-    import torch
-
-    if wanted not in DEVICES:
-        raise BadInput(f"device must be one of {', '.join(DEVICES)}, got {wanted!r}.")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise BadInput(
-            "device is cuda, but torch sees no CUDA GPU here. Use device=auto; openuni doctor --gpu says more."
-        )
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
 
 
 def pick_dtype(device: "torch.device", wanted: str = "auto") -> "torch.dtype":

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from openuni.annotators.device import DEVICES, PRECISIONS, Batches, pick_device, pick_dtype
+from openuni.annotators.device import PRECISIONS, Batches, pick_dtype
 from openuni.annotators.experts import EXPERTS
 from openuni.annotators.weights import Found, check_packages, find_weights, weights_hash
 from openuni.config import configured
+from openuni.device import pick_device
 from openuni.engine.stage import Needs, Stage
 from openuni.errors import BadInput, first_line
 
@@ -45,9 +46,8 @@ class ExpertStage(Stage):
 
     def __post_init__(self) -> None:
         """Find the weights and note their hash and what a worker needs."""
-        for field, known in (("device", DEVICES), ("precision", PRECISIONS)):
-            if getattr(self, field) not in known:
-                raise BadInput(f"{self.name}.{field} must be one of {', '.join(known)}, got {getattr(self, field)!r}.")
+        if self.precision not in PRECISIONS:
+            raise BadInput(f"{self.name}.precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
         self.batches = Batches(self.batch_size)
         for name in (self.expert, *self.needed()):
             check_packages(name)
@@ -55,7 +55,7 @@ class ExpertStage(Stage):
         self.used = {name: find_weights(name, self.weights) for name in self.needed()}
         # An instance's own values of class variables.
         setattr(self, "weights_hash", weights_hash(self.found, *self.used.values()))  # noqa: B010
-        if self.device == "cuda" or (self.device == "auto" and pick_device().type == "cuda"):
+        if pick_device(self.device).type == "cuda":
             setattr(self, "needs", Needs(cpus=1.0, gpus=1.0, vram_gb=self.vram_gb))  # noqa: B010
 
     def needed(self) -> tuple[str, ...]:

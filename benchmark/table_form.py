@@ -69,25 +69,27 @@ def to_text(table: Table) -> str:
         if any(row.cells[place].best for row in table.rows):  # so that digits stay below digits
             for row, line in zip(table.rows, lines[1:], strict=True):
                 line[place] += "" if row.cells[place].best else " "
-    widths = [max(len(line[number]) for line in lines) for number in range(len(table.columns))]
-    right = table.right()
-
-    def align(line: list[str]) -> str:
-        cells = (
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(line, widths, right, strict=True)
-        )
-        return "  " + "  ".join(cells).rstrip()
-
-    written, group = [table.title, align(lines[0])], ""
-    for row, line in zip(table.rows, lines[1:], strict=True):
+    heading, *aligned = align(lines, table.right())
+    written, group = [table.title, heading], ""
+    for row, line in zip(table.rows, aligned, strict=True):
         if row.group != group:
             group = row.group
             written.append(f"  -- {_one_line(group)} --")
-        written.append(align(line))
+        written.append(line)
     best = ["* best of its column"] if any(cell.best for row in table.rows for cell in row.cells) else []
     notes = [*(f"[{number}] {note}" for note, number in marks.items()), *best, *table.notes]
     return "\n".join([*written, *(f"  {_one_line(note)}" for note in notes)]) + "\n"
+
+
+def align(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Return a line for each row, its cells padded to their column's width; `right` columns are aligned right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = (cell.rjust(width) if number else cell.ljust(width)
+                 for cell, width, number in zip(row, widths, right, strict=True))  # fmt: skip
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
 
 
 def to_markdown(table: Table) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from openuni.device import pick_device
 from openuni.errors import BadInput
 from openuni.model import train_state, watch
 from openuni.model.data.clips import read_clips
@@ -192,12 +193,8 @@ def train_here(settings: Settings, echo: Echo) -> None:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    device = pick_device(name)
     if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise BadInput(f"--device {name}, but torch finds no GPU. Use --device cpu.")
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
     return device

@@ -97,11 +97,8 @@ def _work(config: dict[str, Any]) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings: Settings = config["settings"]
     found = train_state.newest(Path(settings.out)) is not None
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        train_here(replace(settings, resume=found, device=device), print)
+        train_here(replace(settings, resume=found, device="auto"), print)
     except OpenUniError as error:  # trying again would end the same way: tell the driver, and end in peace
         said = {"message": str(error), "exit_code": error.exit_code}
         write_bytes(Path(settings.out) / FAILED, json.dumps(said).encode())

@@ -39,24 +39,21 @@ def resized_map(name: str, map: Map, *, height: int, width: int, smooth: bool = 
         smooth: False takes the nearest pixel everywhere, as training does.
     """
     if name == "skeleton":
-        return _skeleton(map, height, width)
+        return scaled_skeleton(map, (height, width), (height, width))
     have = map.data.shape[1:3]
     if have == (height, width):
         return map
-    down, across = height / have[0], width / have[1]
-    rows = ((np.arange(height) + 0.5) / down).astype(np.intp)
-    columns = ((np.arange(width) + 0.5) / across).astype(np.intp)
+    rows, columns = nearest_pixels(have[0], height), nearest_pixels(have[1], width)
 
     def nearest(array: np.ndarray) -> np.ndarray:
-        taken: np.ndarray = array[:, rows[:, None], columns[None]]
-        return taken
+        return take_pixels(array, rows, columns)
 
     valid = None if map.valid is None else nearest(map.valid)
     data = nearest(map.data)
     if smooth and name in SMOOTH and map.facts.get("kind") != "metric_depth":
         data = _blended(map, data, height, width)
     if name == "flow":
-        data = data * np.array([across, down], np.float32)
+        data = data * np.array([width / have[1], height / have[0]], np.float32)
     return replace(map, data=data, valid=valid, arrays={key: nearest(array) for key, array in map.arrays.items()})
 
 
@@ -77,14 +74,49 @@ def _blended(map: Map, nearest: np.ndarray, height: int, width: int) -> np.ndarr
     return out
 
 
-def _skeleton(map: Map, height: int, width: int) -> Map:
-    across, down = width / float(map.facts["width"]), height / float(map.facts["height"])
-    if (across, down) == (1, 1):
+def nearest_pixels(source: int, scaled: int, *, start: int = 0, count: int | None = None) -> np.ndarray:
+    """Return which pixel of a side of `source` px each pixel shows of that side scaled to `scaled` px.
+
+    Args:
+        source: px.
+        scaled: px.
+        start: the first pixel wanted of the scaled side.
+        count: how many pixels are wanted; None: all.
+
+    Returns:
+        (count,) integers.
+    """
+    wanted = np.arange(scaled if count is None else count) + start
+    # (wanted + 1/2) source / scaled in whole numbers: a centre that falls between two pixels goes to the later one.
+    found: np.ndarray = (2 * wanted + 1) * source // (2 * scaled)
+    return found
+
+
+def take_pixels(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return (T, rows, columns, ...) of a (T, H, W, ...) array; a new one."""
+    # Rows first: they are copied whole. "clip" spares a check of each index.
+    return array.take(rows, axis=1, mode="clip").take(columns, axis=2, mode="clip")
+
+
+def scaled_skeleton(map: Map, scaled: tuple[int, int], size: tuple[int, int], corner: tuple[int, int] = (0, 0)) -> Map:
+    """Return a skeleton of the picture scaled and then cropped: joints and boxes, which may lie outside.
+
+    Args:
+        map: says its own height and width.
+        scaled: height and width after scaling, px.
+        size: height and width of the crop.
+        corner: top and left of the crop.
+    """
+    sides = (int(map.facts["height"]), int(map.facts["width"]))
+    if sides == scaled == size:
         return map
+    (down, across), (top, left) = (new / old for new, old in zip(scaled, sides, strict=True)), corner
     data = map.data.copy()
-    data[..., :2] = (data[..., :2] + 0.5) * np.array([across, down], np.float32) - 0.5
+    # Whole numbers are pixel centres.
+    data[..., 0] = (data[..., 0] + 0.5) * across - 0.5 - left
+    data[..., 1] = (data[..., 1] + 0.5) * down - 0.5 - top
     arrays = dict(map.arrays)
     if "boxes" in arrays:
-        scaled = (arrays["boxes"] + 0.5) * np.array([across, down] * 2, np.float32) - 0.5
-        arrays["boxes"] = scaled.astype(np.float32)
-    return replace(map, data=data, arrays=arrays, facts={**map.facts, "height": height, "width": width})
+        boxes = (arrays["boxes"] + 0.5) * np.array([across, down] * 2) - 0.5 - np.array([left, top] * 2)
+        arrays["boxes"] = boxes.astype(np.float32)
+    return replace(map, data=data, arrays=arrays, facts={**map.facts, "height": size[0], "width": size[1]})

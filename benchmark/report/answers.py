@@ -7,11 +7,10 @@ the run's shards, found by its ledgers.
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from openuni.benchmark.predictions import ABOUT, FRAMES, MAP, PREDICTIONS, prediction_folder
+from openuni.benchmark.predictions import PREDICTIONS, prediction_folder, read_prediction
 from openuni.benchmark.runs import BenchRun
 from openuni.benchmark.synth.files import find_clip, read_clip
 from openuni.benchmark.synth.truth import Truth
@@ -104,16 +103,7 @@ class Answers:
 
 
 def _with_prediction(shown: Shown, folder: Path) -> Shown:
-    from openuni.mapfile import read_map
-    from openuni.video import decode_rgb
-
-    about: dict[str, Any] = json.loads((folder / ABOUT).read_text("utf-8"))
-    caption = shown.caption or str(about.get("caption", ""))
-    shown = replace(shown, caption=caption, fps=float(about.get("fps") or shown.fps))
-    if (folder / MAP).is_file():
-        shown = replace(shown, map=read_map(folder / MAP, shown.modality))
-    if (folder / FRAMES).is_file():
-        shown = replace(shown, frames=decode_rgb((folder / FRAMES).read_bytes()).frames)
-    if shown.map is None and shown.frames is None:
-        raise BadInput(f"{folder} holds neither {MAP} nor {FRAMES}")
-    return shown
+    prediction = read_prediction(folder)
+    caption = shown.caption or str(prediction.about.get("caption", ""))
+    fps = float(prediction.about.get("fps") or shown.fps)
+    return replace(shown, caption=caption, fps=fps, map=prediction.map, frames=prediction.rgb)

@@ -13,6 +13,7 @@ import numpy as np
 
 from openuni.modality import Map
 from openuni.model.data.strides import compose
+from openuni.resize import nearest_pixels, scaled_skeleton, take_pixels
 
 SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)
 """A caption with such a word would be false of the mirrored clip."""
@@ -106,11 +107,10 @@ def fit_map(name: str, map: Map, how: Fit) -> Map:
     if how.scaled == how.source:
         return _each(map, lambda array: array[:, top : top + height, left : left + width])
     rows, columns = (
-        ((np.arange(target) + start + 0.5) * (source / scaled)).astype(np.intp)
-        for target, start, source, scaled in zip(how.size, how.corner, how.source, how.scaled, strict=True)
+        nearest_pixels(source, scaled, start=start, count=count)
+        for count, start, source, scaled in zip(how.size, how.corner, how.source, how.scaled, strict=True)
     )
-    # Rows first: they are copied whole. "clip" spares a check of each index.
-    fitted = _each(map, lambda array: array.take(rows, axis=1, mode="clip").take(columns, axis=2, mode="clip"))
+    fitted = _each(map, lambda array: take_pixels(array, rows, columns))
     if name == "flow":
         fitted.data[...] *= np.array(how.scale[::-1], dtype=np.float32)
     return fitted
@@ -200,20 +200,16 @@ def _each(map: Map, change: Callable[[np.ndarray], np.ndarray]) -> Map:
 
 
 def _fit_skeleton(map: Map, how: Fit) -> Map:
-    (height, width), (top, left), (down, across) = how.size, how.corner, how.scale
-    data = map.data.copy()
-    # Whole numbers are pixel centres.
-    data[..., 0] = (data[..., 0] + 0.5) * across - 0.5 - left
-    data[..., 1] = (data[..., 1] + 0.5) * down - 0.5 - top
+    height, width = how.size
+    scaled = scaled_skeleton(map, how.scaled, how.size, how.corner)
+    data, arrays = scaled.data.copy(), dict(scaled.arrays)
     x, y = data[..., 0], data[..., 1]
     outside = ~((x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5))
     data[..., 2][outside] = 0
-    arrays = dict(map.arrays)
     if "boxes" in arrays:
-        boxes = (arrays["boxes"] + 0.5) * np.array([across, down] * 2) - 0.5 - np.array([left, top] * 2)
-        limits = np.array([width - 1, height - 1] * 2)
-        arrays["boxes"] = np.minimum(np.maximum(boxes, 0), limits).astype(np.float32)
-    return replace(map, data=data, arrays=arrays, facts={**map.facts, "height": height, "width": width})
+        limits = np.array([width - 1, height - 1] * 2, np.float32)
+        arrays["boxes"] = np.minimum(np.maximum(arrays["boxes"], 0), limits)
+    return replace(scaled, data=data, arrays=arrays)
 
 
 def _flip_skeleton(map: Map, width: int) -> Map:

@@ -32,7 +32,8 @@ def run_bench(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Run folder, checkpoint, Hub id or preset:NAME of ours; unityvideo:DIR; preds:FOLDER; module:Class.",
+            help="Run folder, checkpoint, Hub id or preset:NAME of ours; unityvideo:DIR; diffusers:ID|DIR; "
+            "preds:FOLDER; module:Class.",
             show_default=False,
         ),
     ] = None,
@@ -221,15 +222,11 @@ def _print_protocols(lines: "list[Line]") -> None:
 
 def _print_table(rows: list[list[str]]) -> None:
     """Print aligned columns, numbers to the right. Not cut to the terminal's width: this goes into files too."""
-    columns = list(zip(*rows, strict=True))
-    widths = [max(len(cell) for cell in column) for column in columns]
-    numbers = [any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(row, widths, numbers, strict=True)
-        ]
-        typer.echo("  " + "  ".join(cells).rstrip())
+    from openuni.benchmark.table_form import align
+
+    numbers = [any(cell[:1].isdigit() for cell in column[1:]) for column in zip(*rows, strict=True)]
+    for line in align(rows, numbers):
+        typer.echo(line)
 
 
 def _about(metric: str) -> tuple[str, str]:

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from openuni.annotators import weights as module
-from openuni.annotators.device import Batches, OutOfMemory, pick_device, pick_dtype
+from openuni.annotators.device import Batches, OutOfMemory, pick_dtype
 from openuni.annotators.expert import fill, read_state
 from openuni.annotators.experts import EXPERTS, PROFILES
 from openuni.annotators.weights import check_commercial, find_weights, weights_hash
+from openuni.device import pick_device
 from openuni.errors import BadInput, MissingWeights, UnknownName
 from tests.annotators.tiny_experts import hide_caches
 
@@ -122,7 +123,7 @@ def test_a_missing_package_is_said_with_what_brings_it():
 def test_a_cpu_computes_in_float32_and_unknown_words_are_refused():
     assert pick_dtype(torch.device("cpu")) == torch.float32
     assert pick_dtype(torch.device("cuda")) == torch.float16
-    with pytest.raises(BadInput, match="device must be one of auto, cpu, cuda, got 'gpu'"):
+    with pytest.raises(BadInput, match="device must be auto, cpu, cuda or cuda:N, got 'gpu'"):
         pick_device("gpu")
     with pytest.raises(BadInput, match="precision must be one of auto, float32"):
         pick_dtype(torch.device("cpu"), "half")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openuni.modality import Map
-from openuni.resize import resized_frames, resized_map
+from openuni.resize import nearest_pixels, resized_frames, resized_map, scaled_skeleton
 
 
 def test_a_map_at_its_size_is_the_same_map():
@@ -65,3 +65,23 @@ def test_flat_frames_stay_flat(size):
     frames = np.full((2, 4, 6, 3), 77, np.uint8)
     out = resized_frames(frames, height=size[0], width=size[1])
     assert out.shape == (2, *size, 3) and (out == 77).all()
+
+
+def test_the_nearest_pixel_is_exact_where_a_centre_falls_between_two():
+    from fractions import Fraction
+
+    for source, scaled in ((8, 98), (8, 503), (40, 32), (32, 40), (480, 270), (7, 21)):
+        exact = [int((Fraction(x) + Fraction(1, 2)) * source / scaled) for x in range(scaled)]
+        np.testing.assert_array_equal(nearest_pixels(source, scaled), exact)
+        np.testing.assert_array_equal(nearest_pixels(source, scaled, start=3, count=2), exact[3:5])
+
+
+def test_a_cropped_skeleton_is_the_scaled_one_moved():
+    joints = np.array([[[[10.0, 20.0, 1.0]]]], np.float32)
+    boxes = np.array([[[0.0, 0.0, 39.0, 29.0]]], np.float32)
+    map = Map(data=joints, arrays={"boxes": boxes}, facts={"height": 30, "width": 40})
+    cropped = scaled_skeleton(map, (60, 80), (50, 60), (5, 10))
+    # 2 (10 + 1/2) - 1/2 - 10 and 2 (20 + 1/2) - 1/2 - 5
+    np.testing.assert_array_equal(cropped.data[0, 0, 0], [10.5, 35.5, 1])
+    np.testing.assert_array_equal(cropped.arrays["boxes"][0, 0], [-9.5, -4.5, 68.5, 53.5])
+    assert (cropped.facts["height"], cropped.facts["width"]) == (50, 60)

@@ -1,7 +1,6 @@
 """The report's page: of an annotator's and a model's run, self-contained, escaped, exact, whole where things lack."""
 
 import base64
-import json
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from openuni.benchmark.annotator_bench import AnnotatorBenchConfig, bench_annotators, parse_annotators
+from openuni.benchmark.predictions import prediction_folder, write_prediction
 from openuni.benchmark.records import read_records
 from openuni.benchmark.report.page import write_report
 from openuni.benchmark.runs import read_run
@@ -20,8 +20,8 @@ from openuni.benchmark.synth.render import maps_of
 from openuni.cli.bench_report import report_run
 from openuni.engine.local import LocalEngine
 from openuni.engine.monitor import Breaker
-from openuni.mapfile import write_map
-from openuni.video import decode_rgb, encode_rgb_lossless
+from openuni.generator import Answer, Ask
+from openuni.video import decode_rgb
 from tests.benchmark.rendered import CLIPS, FRAMES, SIDE_PX, render_tiny
 from tests.benchmark.synthetic_runs import depth_records, record, write_run
 
@@ -115,15 +115,15 @@ def model(rendered, tmp_path):
     names = clip_names(rendered)
     records = []
     for place, sample in enumerate(names):
-        about = {"sample": sample, "num_frames": FRAMES, "fps": 16, "caption": NASTY}
-        est = tmp_path / "run" / "predictions" / "est-depth" / sample / "seed-0"
-        cond = tmp_path / "run" / "predictions" / "cond-depth" / sample / "seed-0"
-        for folder in (est, cond):
-            folder.mkdir(parents=True)
-            (folder / "about.json").write_text(json.dumps(about))
-        write_map(est / "map.npz", "depth", maps_of(read_truth(rendered / "clips" / sample))["depth"])
+        map = maps_of(read_truth(rendered / "clips" / sample))["depth"]
         frames = np.full((FRAMES, SIDE_PX, SIDE_PX, 3), 40 * place, np.uint8)
-        (cond / "rgb.mkv").write_bytes(encode_rgb_lossless(frames))
+        for task, answer in (("est", Answer(map=map)), ("cond", Answer(rgb=frames))):
+            asked = Ask(
+                task=task, modality="depth", sample=sample, caption=NASTY, num_frames=FRAMES, height=SIDE_PX,
+                width=SIDE_PX, fps=16.0,
+            )  # fmt: skip
+            folder = prediction_folder(tmp_path / "run", task, "depth", sample, 0)
+            write_prediction(folder, asked, answer, key="k", system="it")
         records.append(record("depth.abs_rel", 0.1 + place, sample, flags="constant" if place else ""))
         records.append(record("depth.abs_rel", 0.2 + place, sample, task="cond", suite="unibench-gen"))
     (tmp_path / "run" / "predictions" / "cond-depth" / names[1] / "seed-0" / "rgb.mkv").write_bytes(b"no video")
@@ -137,7 +137,7 @@ def test_a_model_run_s_page_shows_conditions_originals_and_what_was_generated(mo
     ))  # fmt: skip
     est, cond = ["input", "truth", "prediction", "error"], ["condition", "original", "generated"]
     assert names == [*est, *est, *cond, *cond[:2]]
-    assert "the answer cannot be read: " in page.text and "flagged constant" in page.text
+    assert "rgb.mkv is not the file that was predicted" in page.text and "flagged constant" in page.text
 
 
 def test_words_from_data_are_escaped(model, rendered):

@@ -84,6 +84,8 @@ class ModelBenched:
     """(suite, task, modality) -> "ok", or "status: reason" -> questions."""
     skipped: Counter[str]
     """Reason -> samples that cannot be used."""
+    not_asked: dict[tuple[str, str, str], str]
+    """(suite, task, modality) -> why the system cannot be asked that."""
 
 
 def bench_model(
@@ -115,6 +117,7 @@ def bench_model(
     fingerprint, can = generator.fingerprint(), set(generator.capabilities())
     suites = _suites(config, can, generator.name)
     label = config.label or _label(config)
+    not_asked = _not_asked(suites, generator)
     skipped: Counter[str] = Counter()
     asked = {suite.name: _questions(suite, config, can, skipped) for suite in suites}
     clips = {name: [one.clip() for one in questions] for name, questions in asked.items()}
@@ -162,7 +165,7 @@ def bench_model(
             about = Asked(
                 generator=generator, fingerprint=fingerprint, suites=tuple(suites), label=label,
                 items={name: {one.item.sample: one.item for one in many} for name, many in asked.items()},
-                skipped=skipped, statuses=statuses, config=asdict(config),
+                skipped=skipped, statuses=statuses, not_asked=not_asked, config=asdict(config),
             )  # fmt: skip
             write_results(folder.folder / RESULTS, records, about)
             folder.event("scored", questions=len(distinct), records=len(records))
@@ -170,7 +173,7 @@ def bench_model(
         reason = Counter(f"{row['status']}: {row['reason']}" for row in made.values()).most_common(1)[0][0]
         raise RunFailed(f"{generator.name} failed on all {len(made)} questions. Commonest reason: {reason}.")
     labels = {suite.name: _prompts_label(config, asked[suite.name]) if suite.prompted else label for suite in suites}
-    return ModelBenched(config.out.absolute(), generator.name, label, labels, records, statuses, skipped)
+    return ModelBenched(config.out.absolute(), generator.name, label, labels, records, statuses, skipped, not_asked)
 
 
 def check_counts(samples: int | None, limit: int | None) -> None:
@@ -203,6 +206,12 @@ def _suites(config: ModelBenchConfig, can: set[tuple[str, str]], system: str) ->
     if not chosen:
         raise BadInput("No suite can be run. " + " ".join(reasons))
     return chosen
+
+
+def _not_asked(suites: Sequence[Suite], generator: Generator) -> dict[tuple[str, str, str], str]:
+    """Questions of the suites that the system says it cannot answer, with its reasons."""
+    reasons: Mapping[tuple[str, str], str] = getattr(generator, "unanswered", dict)()
+    return {(suite.name, *pair): reasons[pair] for suite in suites for pair in suite.pairs if pair in reasons}
 
 
 def _questions(

@@ -36,6 +36,7 @@ class Asked:
     """Suite -> sample -> item."""
     skipped: Counter[str]
     statuses: Mapping[tuple[str, str, str], Counter[str]]
+    not_asked: Mapping[tuple[str, str, str], str]
     config: Mapping[str, Any]
 
 
@@ -64,6 +65,10 @@ def write_results(path: Path, records: Sequence[Record], asked: Asked) -> None:
         "questions": [
             {"suite": suite, "task": task, "modality": modality, "asked": counts.total(), "counts": dict(counts)}
             for (suite, task, modality), counts in asked.statuses.items()
+        ],
+        "not_asked": [
+            {"suite": suite, "task": task, "modality": modality, "reason": reason}
+            for (suite, task, modality), reason in asked.not_asked.items()
         ],
         "metrics": {name: about_metric(name) for name in dict.fromkeys(one.metric for one in records)},
         "results": _lines(records, [suite.name for suite in asked.suites]),

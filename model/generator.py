@@ -1,9 +1,4 @@
-"""Our models as generators: a checkpoint, run folder or export of ours, and the released UnityVideo's layout.
-
-Size rule: a clip is brought to the model's short side, its aspect kept as far as the grid of codec and network lets
-it, nothing cropped; frames go in one for one, the last one repeated until the codec takes their number. Answers come
-back to the clip's own size by openuni/resize.py.
-"""
+"""Our models as generators: a checkpoint, run folder or export of ours, and the released UnityVideo's layout."""
 
 import hashlib
 import json
@@ -13,25 +8,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
+from openuni.device import pick_device
 from openuni.engine.atomic import sha256_of
 from openuni.engine.stage import Needs
 from openuni.errors import BadInput, MissingWeights, UnknownName
 from openuni.generator import RGB, Answer, Ask, Size
-from openuni.modality import Map
 from openuni.model import checkpoint, wan_names
 from openuni.model.config import ModelConfig, read_config
-from openuni.model.pipeline import PRESET_PREFIX, Found, Output, UnityVideoPipeline, find, newest_export
+from openuni.model.pipeline import PRESET_PREFIX, Found, Output, UnityVideoPipeline, export_of, find
 from openuni.model.presets import wan22_5b
 from openuni.model.pretrained import find as find_on_hub
 from openuni.model.rendering import Renderings
 from openuni.model.sampler import SAMPLERS, SamplerConfig, changed
+from openuni.model.working_size import longer, longer_map, working_size
 from openuni.resize import resized_frames, resized_map
 from openuni.table import MODALITIES, MODEL_PRESETS, load
 
-VERSION = "2"
+VERSION = "3"
 """Raise it when the same weights and settings get other answers."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WHERE = ("device", "memory")
@@ -83,9 +78,10 @@ class OwnModel:
         """The folder's name, with the step of a run's export."""
         if self._preset:
             return self.source
-        path = Path(self.source).expanduser()
-        chosen, own = newest_export(path), path.resolve().name or self.source
-        return own if chosen == path else f"{own}-{chosen.name}"
+        path = export_of(Path(self.source).expanduser()).resolve()
+        if path.parent.name == "export":
+            return f"{path.parent.parent.name}-{path.name}"
+        return path.name or self.source
 
     @property
     def needs(self) -> Needs:
@@ -132,11 +128,11 @@ class OwnModel:
         wanted: dict[str, Any] = {}
         if ask.task == "est":
             assert ask.rgb is not None, "est gives RGB"
-            wanted["rgb"] = _longer(resized_frames(ask.rgb, height=height, width=width), frames)
+            wanted["rgb"] = longer(resized_frames(ask.rgb, height=height, width=width), frames)
         elif ask.task == "cond":
             assert ask.map is not None, "cond gives a map"
             small = resized_map(ask.modality, ask.map, height=height, width=width, smooth=False)
-            wanted["maps"] = {ask.modality: _longer_map(ask.modality, small, frames)}
+            wanted["maps"] = {ask.modality: longer_map(ask.modality, small, frames)}
         else:
             wanted |= {"num_frames": frames, "height": height, "width": width}
         if ask.task in ("est", "joint"):
@@ -163,14 +159,10 @@ class OwnModel:
         return Answer(about=about, **given)
 
     def _fitted(self, ask: Ask) -> tuple[int, int, int]:
-        """The clip's frames, height and width at which the model works; see the top of the file."""
+        """The clip's frames, height and width at which the model works."""
         pipeline, config = self._pipeline, self._pipeline.config
-        stride, (grid_h, grid_w) = pipeline.codec.stride.t, pipeline.grid
-        scale = min(config.height, config.width) / min(ask.height, ask.width)
-        sides = (max(step, round(side * scale / step) * step)
-                 for side, step in ((ask.height, grid_h), (ask.width, grid_w)))  # fmt: skip
-        height, width = sides
-        return -(-(ask.num_frames - 1) // stride) * stride + 1, height, width
+        short = min(config.height, config.width)
+        return working_size(ask, short_side_px=short, grid=pipeline.grid, stride=pipeline.codec.stride.t)
 
     def _chosen_sampler(self) -> SamplerConfig:
         base = SAMPLERS[self.sampler] if self.sampler else self._pipeline.default_sampler()
@@ -186,7 +178,7 @@ class OwnModel:
 
     @property
     def _device(self) -> str:
-        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        return str(pick_device(self.device))
 
     @property
     def _dtype(self) -> str:
@@ -199,7 +191,7 @@ class OwnModel:
     @cached_property
     def _path(self) -> Path:
         """Where the weights are. Raises MissingWeights."""
-        path = newest_export(Path(self.source).expanduser())
+        path = export_of(Path(self.source).expanduser())
         return path if path.exists() else find_on_hub(self.source, ["transformer"], part="the transformer")
 
     @cached_property
@@ -305,16 +297,3 @@ class ReleasedModel(OwnModel):
             raise BadInput(f"{self._path} holds other weights than the released UnityVideo's: leave out unityvideo:.")
         loaded = checkpoint.load(self._path, dtype=dtype, **head)
         return Found(f"{self._path.name} (released UnityVideo)", loaded.network, self._config, trained=True)
-
-
-def _longer(frames: np.ndarray, count: int) -> np.ndarray:
-    """Frames with the last one repeated."""
-    return np.concatenate([frames, np.repeat(frames[-1:], count - len(frames), axis=0)])
-
-
-def _longer_map(name: str, map: Map, count: int) -> Map:
-    """A map with its last frame repeated; flow's is invalid already."""
-    per_frame = ("boxes",) if name == "skeleton" else tuple(map.arrays)
-    arrays = {key: _longer(array, count) if key in per_frame else array for key, array in map.arrays.items()}
-    valid = None if map.valid is None else _longer(map.valid, count)
-    return replace(map, data=_longer(map.data, count), valid=valid, arrays=arrays)

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from openuni.device import pick_device
 from openuni.errors import BadInput, UnknownName
 from openuni.modality import Map
 from openuni.model import checkpoint
 from openuni.model.codec.frames import frames_to_tensor, tensor_to_frames
+from openuni.model.config import FILE as CONFIG_FILE
 from openuni.model.config import ModelConfig, read_config, write_config
 from openuni.model.flops import tokens_of
 from openuni.model.memory import Peak, expected_peak, fits
@@ -418,8 +420,7 @@ def refuse_place(device: str | torch.device, memory: str) -> None:
     """Raise BadInput unless a model can be put there."""
     if memory not in MEMORY:
         raise BadInput(f"memory must be one of {', '.join(MEMORY)}, got {memory!r}.")
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise BadInput(f"device {device} was asked for, but torch finds no GPU. Use --device cpu.")
+    pick_device(str(device))
 
 
 def find(
@@ -436,7 +437,7 @@ def find(
                 network_config(network.config), network.state_dict(), text, dtype=dtype, device="cpu"
             )
         return Found(f"preset {name} (untrained)", network.eval(), preset.model, trained=False)
-    path = newest_export(Path(text).expanduser())
+    path = export_of(Path(text).expanduser())
     config = read_config(path) if path.is_dir() else None
     loaded = checkpoint.load(path if path.exists() else text, modalities=modalities, dtype=dtype)
     said = f"{path} ({loaded.kind} weights)"
@@ -455,10 +456,21 @@ def untrained(preset: Preset, *, modalities: Sequence[str] | None = None, seed: 
         return UnityVideo(**options)
 
 
-def newest_export(path: Path) -> Path:
-    """A run folder's newest export, else the path itself."""
+def export_of(path: Path) -> Path:
+    """The export that a path of a run stands for; the path itself where it stands for none.
+
+    A run folder stands for its newest export, a checkpoint of training for the export of its step, and a file of
+    weights in an export for that export.
+    """
     exports = sorted((one for one in path.glob("export/*") if one.name.isdigit()), key=lambda one: int(one.name))
-    return exports[-1] if exports else path
+    if exports:
+        return exports[-1]
+    of_step = path.parent.parent / "export" / path.name
+    if path.parent.name == "checkpoints" and of_step.is_dir():
+        return of_step
+    if path.is_file() and path.parent.name == "transformer" and (path.parent.parent / CONFIG_FILE).is_file():
+        return path.parent.parent
+    return path
 
 
 def _config_for(loaded: checkpoint.Loaded, source: str) -> ModelConfig:

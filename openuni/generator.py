@@ -82,7 +82,8 @@ class Answer:
     map: Map | None = None
     """Of the Ask's T, H, W, whatever size it was predicted at."""
     rendering: np.ndarray | None = None
-    """(t, h, w, 3) uint8: the map as the system drew it, at the size it drew it, where it draws colours."""
+    """(t, h, w, 3) uint8: the map as the system drew it, at the size it drew it, where it draws colours. In cond it
+    may be the control video that the system was given."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able: sampler settings (steps, guidance, seed), prompts, "predicted" (num_frames, height, width)."""
     lacks: Mapping[str, str] = field(default_factory=dict)
@@ -98,7 +99,8 @@ class Generator(Protocol):
     """What answers. A dataclass: its first field is what stands behind the scheme, the others are set by --set.
 
     It travels to workers by pickle before `setup`; what `setup` loads is kept in attributes that are no fields. Where
-    it needs a GPU it says so by an attribute `needs`, an openuni.engine.stage.Needs.
+    it needs a GPU it says so by an attribute `needs`, an openuni.engine.stage.Needs. A method `unanswered`, where there
+    is one, gives (task, modality) -> why it cannot be asked that; a bench says these as n/a.
     """
 
     name: str
@@ -153,7 +155,7 @@ def make_generator(text: str, settings: Mapping[str, str] | None = None) -> Gene
     scheme, colon, rest = text.partition(":")
     if scheme in GENERATORS and colon:
         return _made(load("kind of model", GENERATORS, scheme), rest, settings)
-    if _CLASS.fullmatch(text) and scheme != "preset" and not Path(text).exists():
+    if not is_own(text):
         try:
             cls = getattr(import_module(scheme), rest)
         except (ImportError, AttributeError) as error:
@@ -163,6 +165,14 @@ def make_generator(text: str, settings: Mapping[str, str] | None = None) -> Gene
             ) from error
         return _made(cls, None, settings)
     return _made(load("kind of model", GENERATORS, OWN), text, settings)
+
+
+def is_own(text: str) -> bool:
+    """Whether --model names one of our own models: a path, a Hub id or preset:NAME, no other scheme and no class."""
+    scheme, colon, _ = text.partition(":")
+    if scheme in GENERATORS and colon:
+        return scheme == OWN
+    return not _CLASS.fullmatch(text) or scheme == "preset" or Path(text).exists()
 
 
 def _made(cls: Any, source: str | None, settings: Mapping[str, str] | None) -> Generator:

@@ -215,6 +215,7 @@ TEXT_ENCODERS = {
 GENERATORS = {
     "openuni": "openuni.model.generator:OwnModel",
     "unityvideo": "openuni.model.generator:ReleasedModel",
+    "diffusers": "openuni.model.diffusers_generator:DiffusersModel",
     "preds": "openuni.benchmark.preds.generator:Predictions",
 }
 """What `openuni bench --model SCHEME:REST` scores; openuni/generator.py has the door they stand behind."""

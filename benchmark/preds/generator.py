@@ -20,7 +20,7 @@ from openuni.modality import Map
 from openuni.resize import resized_frames, resized_map
 from openuni.table import MODALITIES, RENDERINGS
 
-VERSION = "2"
+VERSION = "3"
 """Raise it when the same files are read otherwise."""
 MISSING = "no_prediction"
 

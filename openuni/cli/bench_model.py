@@ -112,6 +112,8 @@ def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
         for word in dict.fromkeys(some.values()):
             names = ", ".join(name for name, found in some.items() if found == word)
             typer.echo(f"  over {word.partition(':')[2].replace('_', ' ')} joints, those drawn: {names}")
+    for (suite, task, modality), reason in benched.not_asked.items():
+        typer.echo(f"\n{benched.labels[suite]}, {suite}: {task} {modality}: n/a: {reason}")
     for reason, count in benched.skipped.most_common():
         typer.echo(f"left out  {count:,} samples: {reason}", err=True)
     typer.echo(f"\n{benched.system} on {benched.label}; predictions: {benched.out / PREDICTIONS}")

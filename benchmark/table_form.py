@@ -71,11 +71,11 @@ def to_text(table: Table) -> str:
                 line[place] += "" if row.cells[place].best else " "
     heading, *aligned = align(lines, table.right())
     written, group = [table.title, heading], ""
-    for row, line in zip(table.rows, aligned, strict=True):
+    for row, whole in zip(table.rows, aligned, strict=True):
         if row.group != group:
             group = row.group
             written.append(f"  -- {_one_line(group)} --")
-        written.append(line)
+        written.append(whole)
     best = ["* best of its column"] if any(cell.best for row in table.rows for cell in row.cells) else []
     notes = [*(f"[{number}] {note}" for note, number in marks.items()), *best, *table.notes]
     return "\n".join([*written, *(f"  {_one_line(note)}" for note in notes)]) + "\n"

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from openuni.model.sampler import SamplerConfig
 
 SIDECAR = "generate.json"
+UNGUIDED = ("guidance_modality", "guidance_condition", "guidance_inner")
+"""Options of which 1 is none, and the default."""
 PANEL_COLUMNS = 5
 
 
 def generate(
     model: Annotated[
-        str, typer.Option(help="Run folder, checkpoint, Wan weights, Hub id, or preset:NAME (untrained).")
+        str,
+        typer.Option(
+            help="Run folder, checkpoint, Wan weights, Hub id, or preset:NAME (untrained); unityvideo:DIR; "
+            "diffusers:ID|DIR; module:Class."
+        ),
     ],
     task: Annotated[
         str, typer.Option(help="joint: text to RGB and maps; cond: maps to RGB; est: RGB to maps; text: text to RGB.")
@@ -52,11 +58,17 @@ def generate(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16. [default: bfloat16 on a GPU]")] = "",
     memory: Annotated[str, typer.Option(help="auto, or low: parts are on the device only while they work.")] = "auto",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set a parameter of a model with a colon in its name: 'model.short_side_px=320'."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace what an earlier run wrote to --out.")] = False,
 ) -> None:
     """Generate one clip: RGB from maps, maps from RGB, or both from text."""
     import torch
 
+    from openuni.device import pick_device
+    from openuni.generator import is_own
     from openuni.model.pipeline import UnityVideoPipeline
 
     conditions, prompts = _pairs(map_, "--map"), _pairs(modality_prompt, "--modality-prompt")
@@ -64,15 +76,37 @@ def generate(
         raise BadInput(f"{out} holds a generated clip. Choose another --out, or --overwrite it.")
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file; --out wants a folder.")
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if not is_own(model):
+        from openuni.cli.generate_by import Wanted, generate_by
+
+        settings = {
+            "sampler": sampler, "steps": steps, "guidance": guidance, "guidance_modality": guidance_modality,
+            "guidance_condition": guidance_condition, "guidance_inner": guidance_inner, "device": device,
+            "dtype": dtype, "memory": memory,
+        }  # fmt: skip
+        given = {
+            key: str(value)
+            for key, value in settings.items()
+            if value not in (None, "", "auto") and not (key in UNGUIDED and value == 1)
+        }
+        wanted = Wanted(
+            task=task, prompt=prompt, modalities=tuple(modality or ()), maps=conditions, rgb=rgb,
+            modality_prompts=prompts, subject=subject, size=(num_frames, height, width), seed=seed,
+        )  # fmt: skip
+        for path in _write(out, generate_by(model, wanted, given, set_)):
+            typer.echo(str(path))
+        return
+    if set_:
+        raise BadInput("--set is for models with a colon in their name; give --steps, --guidance, ... to this one.")
+    place = pick_device(device)
     kinds = {
-        "": torch.bfloat16 if device != "cpu" else torch.float32,
+        "": torch.bfloat16 if place.type == "cuda" else torch.float32,
         "float32": torch.float32,
         "bfloat16": torch.bfloat16,
     }
     if dtype not in kinds:
         raise BadInput(f"--dtype must be float32 or bfloat16, got {dtype!r}.")
-    pipeline = UnityVideoPipeline.from_pretrained(model, device=device, dtype=kinds[dtype], memory=memory)
+    pipeline = UnityVideoPipeline.from_pretrained(model, device=place, dtype=kinds[dtype], memory=memory)
     typer.echo(f"model: {pipeline.said}", err=True)
     if not pipeline.trained:
         typer.echo("its weights are untrained: what comes out is noise, drawn right", err=True)

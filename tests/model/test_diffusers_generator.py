@@ -318,8 +318,8 @@ def test_the_bench_command_scores_a_pipeline_and_says_what_it_cannot_be_asked(sa
     assert (tmp_path / "out" / "results.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", ["WanPipeline", "HunyuanVideoPipeline"])
-def test_the_bench_command_scores_clips_made_from_prompts(saved, tmp_path, monkeypatch, kind):
+@pytest.mark.parametrize(("kind", "width"), [("WanPipeline", 48), ("HunyuanVideoPipeline", 64)])
+def test_the_bench_command_scores_clips_made_from_prompts(saved, tmp_path, monkeypatch, kind, width):
     monkeypatch.setattr("openuni.engine.run.choose_engine", lambda *_, **__: LocalEngine(0))
     settings = {**TINY, "num_frames": "5"}
     options = ["bench", "--model", f"diffusers:{saved[kind]}", "--suite", "plain", "--limit", "2", "--samples", "1"]
@@ -330,7 +330,7 @@ def test_the_bench_command_scores_clips_made_from_prompts(saved, tmp_path, monke
     told = json.loads((tmp_path / "out" / "results.json").read_text())
     assert told["model"]["pipeline"] == kind and told["questions"][0]["counts"] == {"ok": 2}
     about = read_prediction(next((tmp_path / "out" / "predictions" / "text-rgb").glob("*/seed-0"))).about
-    assert (about["num_frames"], about["height"], about["width"]) == (5, 32, 48)
+    assert (about["num_frames"], about["height"], about["width"]) == (5, 32, width)
 
 
 def test_a_pipeline_is_loaded_with_its_codec_in_float32_beside_bfloat16(saved):

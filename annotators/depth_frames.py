@@ -47,7 +47,7 @@ class _DepthOfFrames(ExpertStage):
         import transformers
 
         model = load_pretrained(getattr(transformers, self.model_class), found, model_type=self.model_type)
-        self.model = model.to(self.torch_device, self.dtype)
+        self.model = self.compiled(model.to(self.torch_device, self.dtype))
         self.processor = load_processor(found)
 
     def predict(self, rgb: np.ndarray) -> list[dict[str, Any]]:

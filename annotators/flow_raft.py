@@ -67,7 +67,7 @@ class Raft(ExpertStage):
         network = getattr(optical_flow, self.builder)(weights=None)
         state = read_state(found.files[0])
         fill(network, from_original(state) if is_original(state) else state, found.files[0])
-        self.network = network.eval().to(self.torch_device)
+        self.network = self.compiled(network.eval().to(self.torch_device))
         self.transforms = optical_flow.Raft_Large_Weights.DEFAULT.transforms()  # the same for both networks
 
     def __call__(self, clip: Any) -> Result:

@@ -73,6 +73,7 @@ class FollowedMasks(ExpertStage):
     def load(self, found: Found) -> None:
         """Load what finds, and SAM 2."""
         self.sam2 = Sam2(self.used[self.follower], self.torch_device, self.dtype)
+        self.sam2.model.vision_encoder = self.compiled(self.sam2.model.vision_encoder)
         self.load_finder(found)
 
     def load_finder(self, found: Found) -> None:
@@ -178,6 +179,8 @@ class Sam(FollowedMasks):
     def load_finder(self, found: Found) -> None:
         """Load SAM from one of its authors' files."""
         self.proposer: Any = SegmentAnything(found, self.torch_device, self.dtype, self.grid, self.batches)
+        network = self.proposer.generator.predictor.model
+        network.image_encoder = self.compiled(network.image_encoder)
 
     def find(self, rgb: np.ndarray, follower: Follower, frame: int) -> list[Proposal]:
         """Everything that SAM proposes."""
@@ -195,3 +198,5 @@ class SamTransformers(Sam):
     def load_finder(self, found: Found) -> None:
         """Load SAM as transformers has it."""
         self.proposer = TransformersSam(found, self.torch_device, self.dtype, self.grid, self.batches)
+        network = self.proposer.pipeline.model
+        network.vision_encoder = self.compiled(network.vision_encoder)

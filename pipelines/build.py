@@ -4,14 +4,16 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from openuni.clip import Clip
 from openuni.config import Settings, configured, refuse_unknown_parts
+from openuni.engine.gpus import UNKNOWN_GB, gpu_memories_gb
 from openuni.engine.job import Job
 from openuni.engine.monitor import Breaker
+from openuni.engine.packing import Pack, pack
 from openuni.engine.record import PassRecord
 from openuni.engine.retry import check_statuses, reopen
 from openuni.engine.run import Engine, run
@@ -66,6 +68,8 @@ class BuildConfig:
     """Where captions are asked for: an endpoint's address, or "vllm"; None: nowhere, the sources' captions alone."""
     caption_model: str | None = None
     """Which model is asked."""
+    gpu_memory_gb: float | None = None
+    """Memory of the smallest GPU, by which experts are packed into passes; None: as nvidia-smi says here."""
     settings: Settings = field(default_factory=dict)
     """`--set part.parameter=value`, as text."""
 
@@ -101,6 +105,8 @@ class Build:
             BadInput: a name, a path, a rule or a setting cannot be used.
         """
         check_windows(config.windows)
+        if config.gpu_memory_gb is not None and not config.gpu_memory_gb > 0:
+            raise BadInput(f"--gpu-memory is {config.gpu_memory_gb}; give a GPU's memory in GB.")
         for name in ("limit", "unit_size"):
             value = getattr(config, name)
             if value is not None and value < 1:
@@ -137,6 +143,15 @@ class Build:
         annotate = Job(name="annotate", out=out, stages=stages, open_view=kept, view_fingerprint=kept.fingerprint())
         decision.map_rules(PassRecord.of(annotate))
         return cls(config, source, score, annotate, decision)
+
+    def packs(self) -> list[Pack]:
+        """Which stages of the annotate pass run together on a GPU."""
+        size = self.config.gpu_memory_gb or min(gpu_memories_gb(), default=UNKNOWN_GB)
+        return pack(self.annotate.stages, size)
+
+    def annotate_passes(self) -> list[Job]:
+        """The annotate pass, in as many parts as the GPU's memory asks for."""
+        return [replace(self.annotate, only=frozenset(one.stages), gpu_share=one.gpus or None) for one in self.packs()]
 
     @property
     def window_s(self) -> float:
@@ -195,7 +210,9 @@ def build(parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str
         # 4. annotate and check: one decode, all experts, then what judges their maps.
         parts.annotate.plan.append(_hash_order(_chosen(parts, selection)), unit_size=config.unit_size)
         caption_locally(parts.annotate, engine, event=folder.event)
-        annotated = run(parts.annotate, engine, event=folder.event, breaker=breaker, quiet=quiet)
+        done_before = sum(not parts.annotate.todo(name) for name in parts.annotate.plan.names())
+        for job in parts.annotate_passes():
+            run(job, engine, event=folder.event, breaker=breaker, quiet=quiet)
 
         # 5. finish: from ledgers alone.
         concluded = conclude(passes, parts.decision, selection, base=parts.source.base)
@@ -204,7 +221,7 @@ def build(parts: Build, engine: Engine, *, breaker: Breaker, retry: Sequence[str
     if len(selection.clip_ids) and not finished.clips:
         raise RunFailed(_nothing_worked("annotated", len(selection.clip_ids), finished.modalities["rgb"]))
     skipped, warned = Counter(parts.source.skipped), Counter(parts.source.warned)
-    return Built(parts.annotate.out, listed, skipped, warned, selection, concluded, scored.skipped + annotated.skipped)
+    return Built(parts.annotate.out, listed, skipped, warned, selection, concluded, scored.skipped + done_before)
 
 
 def _chosen(parts: Build, selection: Selection) -> Iterator[Clip]:

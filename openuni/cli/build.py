@@ -69,6 +69,14 @@ def build(
     caption_model: Annotated[
         str | None, typer.Option(help="The model that captions, as the endpoint names it.", show_default=False)
     ] = None,
+    gpu_memory: Annotated[
+        float | None,
+        typer.Option(
+            help="Memory of the smallest GPU, GB: experts that do not fit it together run one after the other. "
+            "[default: what nvidia-smi says here, else 24]",
+            show_default=False,
+        ),
+    ] = None,
     ray: Ray = "auto",
     workers: Workers = None,
     set_: Annotated[
@@ -101,6 +109,7 @@ def build(
         unit_size=unit_size,
         caption_url=caption_url,
         caption_model=caption_model,
+        gpu_memory_gb=gpu_memory,
         settings=parse_settings(set_ or ()),
     )
     parts = Build.prepare(config)
@@ -126,6 +135,9 @@ def _print_plan(parts: "Build", engine: str) -> None:
         reads = f", reads {', '.join(stage.reads)}" if stage.reads else ""
         mark = parts.annotate.fingerprints[stage.name]
         typer.echo(f"stage     {stage.name}: {stage.expert or 'frames'}{reads}, fingerprint {mark}")
+    for number, one in enumerate(parts.packs(), start=1):
+        gpu = f" ({one.vram_gb:g} GB, {one.workers_per_gpu} workers a GPU)" if one.workers_per_gpu else " (no GPU)"
+        typer.echo(f"pass {number}    {', '.join(one.stages)}{gpu}")
     typer.echo(f"captions  {caption_plan(parts.config.caption_url, parts.config.caption_model)}")
     typer.echo(f"engine    {engine}")
 

@@ -163,7 +163,7 @@ def _expert(name: str, part: Any) -> Iterator[Row]:
         "expert": name,
         "modality": part.modality or "",
         "licence": part.licence,
-        "needs": _needs(part.needs),
+        "needs": _needs(part.needs) + (f", or 1 GPU ({part.vram_gb:g} GB)" if hasattr(part, "vram_gb") else ""),
         "reads": ", ".join(part.reads),
         "what_it_is": _first_line(part),
     }

@@ -41,6 +41,10 @@ class Job:
     """Opens a clip; raises Drop if that is impossible. Must pickle."""
     view_fingerprint: str = ""
     """Hash of what decides a view's content, part of each stage's fingerprint."""
+    only: frozenset[str] | None = None
+    """Names of the stages that run now; the others' maps are read from their shards. None: all run."""
+    gpu_share: float | None = None
+    """Share of a GPU that one worker takes; None: as much as the neediest stage says."""
     clip_timeout_s: float = 1800.0
     """A worker stuck on one clip for longer ends itself; the clip is then a suspect. Ours: 60 times a slow clip."""
     fingerprints: Mapping[str, str] = field(init=False)
@@ -68,5 +72,18 @@ class Job:
         return ledger_path(self.out, stage.name, self.fingerprints[stage.name], unit).exists()
 
     def todo(self, unit: str) -> tuple[Stage, ...]:
-        """Return the stages that are not committed for a unit."""
-        return tuple(stage for stage in self.stages if not self.committed(stage, unit))
+        """Return the stages that run now and are not committed for a unit."""
+        return tuple(stage for stage in self.running if not self.committed(stage, unit))
+
+    @property
+    def running(self) -> tuple[Stage, ...]:
+        """The stages that run now."""
+        return tuple(stage for stage in self.stages if self.only is None or stage.name in self.only)
+
+    @property
+    def share(self) -> tuple[float, float]:
+        """CPUs and GPUs one worker takes: its stages run one after the other, so the largest need counts."""
+        gpus = max(stage.needs.gpus for stage in self.running)
+        if gpus and self.gpu_share is not None:
+            gpus = self.gpu_share
+        return max(stage.needs.cpus for stage in self.running), gpus

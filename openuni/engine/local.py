@@ -1,16 +1,18 @@
 """Local engine: units on this machine, in worker processes or in this one. No Ray."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import sys
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from openuni.engine.gpus import gpu_memories_gb
 from openuni.engine.job import Job
 from openuni.engine.monitor import Monitor
 from openuni.engine.worker import Report, Worker
@@ -37,7 +39,7 @@ class LocalEngine:
             RunFailed: the run cannot go on.
         """
         if self.workers:
-            _Pool(job, units, monitor).run(min(self.workers, len(units)))
+            _Pool(job, units, monitor).run(min(self.workers, len(units), _fit(job)))
             return
 
         def report(one: Report) -> None:
@@ -53,10 +55,17 @@ class LocalEngine:
         """Nothing outlives a run."""
 
 
+def _fit(job: Job) -> int:
+    """How many workers the GPUs carry; without bound where no stage needs one or nvidia-smi sees none."""
+    gpus = job.share[1]
+    return max(1, len(gpu_memories_gb()) * round(1 / gpus)) if gpus and gpu_memories_gb() else sys.maxsize
+
+
 @dataclass
 class _Slot:
     process: BaseProcess
     unit: str
+    gpu: int = 0
 
 
 class _Pool:
@@ -95,10 +104,17 @@ class _Pool:
     def _hire(self, unit: str) -> None:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._job), daemon=False)
-        process.start()
+        gpu = self._emptiest_gpu()
+        with _one_gpu(gpu if self._job.share[1] and len(gpu_memories_gb()) > 1 else None):
+            process.start()
         theirs.close()
         ours.send(unit)
-        self._slots[ours] = _Slot(process, unit)
+        self._slots[ours] = _Slot(process, unit, gpu)
+
+    def _emptiest_gpu(self) -> int:
+        """The GPU that fewest workers use; of equal ones the first."""
+        used = [slot.gpu for slot in self._slots.values()]
+        return min(range(max(1, len(gpu_memories_gb()))), key=lambda gpu: (used.count(gpu), gpu))
 
     def _hear(self, connection: Connection) -> None:
         slot = self._slots[connection]
@@ -134,6 +150,22 @@ class _Pool:
         slot.process.join()
         connection.close()
         self._waiting.appendleft(slot.unit)
+
+
+@contextlib.contextmanager
+def _one_gpu(number: int | None) -> Iterator[None]:
+    """Let processes that are started see one GPU only, by its place among ours; None leaves things as they are."""
+    name = "CUDA_VISIBLE_DEVICES"
+    before = os.environ.get(name)
+    if number is not None:
+        os.environ[name] = before.split(",")[number].strip() if before else str(number)
+    try:
+        yield
+    finally:
+        if number is not None:
+            os.environ.pop(name)
+            if before is not None:
+                os.environ[name] = before
 
 
 def _serve(connection: Connection, job: Job) -> None:

@@ -57,7 +57,7 @@ class RayEngine:
         assert ray.is_initialized(), "_connect joins or starts Ray"
         # Workers of a Ray that we start inherit our environment; others are given it, which starts new processes.
         ours = self._started and self.address == "local"
-        environment = None if ours else {"env_vars": worker_env(_share(job)[0])}
+        environment = None if ours else {"env_vars": worker_env(job.share[0])}
         _run_units(job, units, monitor, self._pool_size(job, len(units)), environment)
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class RayEngine:
         """Return how many actors run at once: every one gets its full share of CPUs and GPUs."""
         import ray
 
-        cpus, gpus = _share(job)
+        cpus, gpus = job.share
         have = ray.cluster_resources()
         fit = math.floor(have.get("CPU", 0.0) / cpus)
         if gpus:
@@ -112,11 +112,6 @@ def connected(address: str) -> Iterator[None]:
             import ray
 
             ray.shutdown()
-
-
-def _share(job: Job) -> tuple[float, float]:
-    """Return the CPUs and GPUs one worker takes: its stages run one after the other, so the largest need counts."""
-    return max(stage.needs.cpus for stage in job.stages), max(stage.needs.gpus for stage in job.stages)
 
 
 def _connect(address: str) -> bool:
@@ -169,7 +164,7 @@ def _run_units(job: Job, units: Sequence[str], monitor: Monitor, size: int, envi
     import ray
     import ray.data
 
-    cpus, gpus = _share(job)
+    cpus, gpus = job.share
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.verbose_progress = False

@@ -182,3 +182,76 @@ def test_the_bench_scores_an_expert_by_the_same_command(weights, tmp_path):
     rows = pq.read_table(tmp_path / "out" / "records.parquet").to_pylist()
     values = [row["value"] for row in rows if row["metric"] == "depth.abs_rel"]
     assert values and all(np.isfinite(value) for value in values)
+
+
+def test_experts_that_do_not_fit_a_gpu_together_run_one_after_the_other_with_the_same_result(
+    weights, good_clip, tmp_path, monkeypatch
+):
+    from openuni.pipelines import build as module
+
+    words = ("--experts", "raft-small,depth-anything-v2-small,segmentation-motion", "--weights", weights)
+    words += ("--set", "flow.updates=2", "--set", "frames.num_frames=5")
+    whole = build(good_clip, tmp_path / "whole", *words)
+    passes, run = [], module.run
+
+    def watched(job, *args, **options):
+        passes.append(job.only)
+        return run(job, *args, **options)
+
+    monkeypatch.setattr(module, "run", watched)
+    made = module.pack
+
+    def crowded(stages, gpu_gb):
+        """As on a GPU of 10 GB: RAFT takes 4, Depth Anything small 3, and here 7 each."""
+        for stage in stages:
+            if stage.weights_hash:
+                stage.needs = stage.needs._replace(gpus=1.0, vram_gb=7.0)
+        packs = made(stages, 10.0)
+        for stage in stages:
+            stage.needs = type(stage).needs
+        return packs
+
+    monkeypatch.setattr(module, "pack", crowded)
+    parted = build(good_clip, tmp_path / "parted", *words)
+    assert whole.exit_code == 0 == parted.exit_code, parted.output
+    assert [sorted(one) for one in passes if one] == [
+        ["flow", "flow_check", "rgb", "segmentation", "segmentation_check"],
+        ["depth", "depth_check"],
+    ]
+    assert shards(tmp_path / "whole") == shards(tmp_path / "parted")
+
+
+def shards(out):
+    from openuni.engine.atomic import sha256_of
+
+    return {path.relative_to(out).as_posix(): sha256_of(path) for path in sorted(out.glob("shards/**/*.tar"))}
+
+
+def test_commercial_refuses_sam3_by_name(weights):
+    with pytest.raises(BadInput, match="commercial refuses sam3: its licence is unverified: Meta's SAM License"):
+        make_experts(["commercial", "sam3"], {}, str(weights))
+
+
+def test_a_network_that_an_expert_shares_is_missed_by_its_own_name(weights, tmp_path):
+    import shutil
+
+    shutil.copytree(weights / "sam", tmp_path / "w" / "sam")
+    with pytest.raises(MissingWeights, match=r"Weights of sam2.1-large: config.json, .*--include model.safetensors"):
+        make_experts(["sam"], {}, str(tmp_path / "w"))
+
+
+def test_the_compile_setting_compiles_the_networks_and_changes_no_fingerprint(weights, monkeypatch):
+    import torch
+
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(type(module).__name__) or module)
+    names = ["depth-anything-v2-small", "raft-small", "sam", "sam-hf"]
+    for name in names:
+        (plain,) = make_experts([name], {}, str(weights))
+        (stage,) = make_experts([name], {plain.name: {"compile": "true", "device": "cpu"}}, str(weights))
+        stage.setup()
+        assert stage.parameters() == plain.parameters()
+    assert compiled == [
+        "DepthAnythingForDepthEstimation", "RAFT", "Sam2VisionModel", "ImageEncoderViT", "Sam2VisionModel",
+        "SamVisionEncoder",
+    ]  # fmt: skip

@@ -65,7 +65,7 @@ lint: setup
 
 # perf/data_juicer.py needs a second environment and is run by hand: its --help says how.
 perf: setup
-	@for script in $(filter-out perf/record.py perf/data_juicer.py,$(wildcard perf/*.py)); do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script; done
+	@for script in $(filter-out perf/record.py perf/random_experts.py perf/data_juicer.py,$(wildcard perf/*.py)); do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script; done
 
 # To move to newer versions: install them into $(VENV), run make test, then make constraints.
 # No URLs, no local versions. Every flavour of OpenCV unpacks into the same cv2/, so all get one version.

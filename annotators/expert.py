@@ -194,16 +194,20 @@ def load_pretrained(cls: Any, found: Found, *, model_type: str) -> Any:
     return model.eval()
 
 
-def load_processor(found: Found) -> Any:
-    """Load the image processor that lies beside a transformers model.
+def load_processor(found: Found, kind: str = "AutoImageProcessor") -> Any:
+    """Load the processor that lies beside a transformers model.
+
+    Args:
+        found: the model's files.
+        kind: class of transformers.
 
     Raises:
-        BadInput: preprocessor_config.json cannot be used.
+        BadInput: its files, as preprocessor_config.json, cannot be used.
     """
     import transformers
 
     try:
-        return transformers.AutoImageProcessor.from_pretrained(found.folder, local_files_only=True)
+        return getattr(transformers, kind).from_pretrained(found.folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         reason = first_line(error)
         raise BadInput(f"preprocessor_config.json in {found.folder} cannot be used ({reason}).") from error

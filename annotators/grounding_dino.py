@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from openuni.annotators.device import Batches
-from openuni.annotators.expert import load_pretrained
+from openuni.annotators.expert import load_pretrained, load_processor
 from openuni.annotators.weights import Found
-from openuni.errors import BadInput, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -45,11 +44,7 @@ class GroundingDino:
         self.device, self.dtype, self.box, self.text = device, dtype, box, text
         model = load_pretrained(transformers.GroundingDinoForObjectDetection, found, model_type="grounding-dino")
         self.model: Any = model.to(device)
-        try:
-            self.processor = transformers.GroundingDinoProcessor.from_pretrained(found.folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            reason = first_line(error)
-            raise BadInput(f"The processor's files in {found.folder} cannot be used ({reason}).") from error
+        self.processor: Any = load_processor(found, "GroundingDinoProcessor")
 
     def find(self, rgb: np.ndarray, concepts: tuple[str, ...], batches: Batches) -> list[Boxes]:
         """Find concepts in pictures.

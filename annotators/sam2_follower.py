@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openuni.annotators.device import OutOfMemory
-from openuni.annotators.expert import load_pretrained
+from openuni.annotators.expert import load_pretrained, load_processor
 from openuni.annotators.weights import Found
-from openuni.errors import BadInput, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -32,11 +31,7 @@ class Sam2:
         self.device, self.dtype = device, torch.bfloat16 if dtype == torch.float16 else dtype
         model = load_pretrained(transformers.Sam2VideoModel, found, model_type="sam2_video")
         self.model: Any = model.to(self.device, self.dtype)
-        try:
-            self.processor = transformers.Sam2VideoProcessor.from_pretrained(found.folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            reason = first_line(error)
-            raise BadInput(f"The processor's files in {found.folder} cannot be used ({reason}).") from error
+        self.processor: Any = load_processor(found, "Sam2VideoProcessor")
         self.offload = False
         """Keep the clip and the memory on the CPU, because the GPU did not hold them."""
 

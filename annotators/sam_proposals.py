@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openuni.annotators.device import Batches
-from openuni.annotators.expert import load_pretrained, read_state
+from openuni.annotators.expert import load_pretrained, load_processor, read_state
 from openuni.annotators.mask_sets import Proposal
 from openuni.annotators.sam_network import build_sam
 from openuni.annotators.weights import Found
-from openuni.errors import BadInput, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -89,11 +88,7 @@ class TransformersSam:
 
         self.grid, self.batches = grid, batches
         model = load_pretrained(transformers.SamModel, found, model_type="sam").to(device, dtype)
-        try:
-            processor = transformers.SamImageProcessor.from_pretrained(found.folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            reason = first_line(error)
-            raise BadInput(f"preprocessor_config.json in {found.folder} cannot be used ({reason}).") from error
+        processor = load_processor(found, "SamImageProcessor")
         self.pipeline = MaskGenerationPipeline(model=model, image_processor=processor, device=device)
 
     def __call__(self, rgb: np.ndarray) -> list[Proposal]:

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from openuni.annotators.expert import ExpertStage, load_pretrained, terms
+from openuni.annotators.expert import ExpertStage, load_pretrained, load_processor, terms
 from openuni.annotators.grounding_dino import GroundingDino
 from openuni.annotators.mask_sets import Proposal, numbered, settle
 from openuni.annotators.mask_tracks import Followed, Follower
 from openuni.annotators.segmentation_sam import COLUMNS, FollowedMasks, result_of
 from openuni.annotators.weights import Found
 from openuni.engine.stage import Column, Result
-from openuni.errors import BadInput, first_line
+from openuni.errors import BadInput
 from openuni.subjects import subject_phrase
 
 
@@ -118,11 +118,7 @@ class Sam3(ExpertStage):
         self.number_format = torch.bfloat16 if self.dtype == torch.float16 else self.dtype
         model = load_pretrained(transformers.Sam3VideoModel, found, model_type="sam3_video")
         self.model: Any = model.to(self.torch_device, self.number_format)
-        try:
-            self.processor: Any = transformers.Sam3VideoProcessor.from_pretrained(found.folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            reason = first_line(error)
-            raise BadInput(f"The processor's files in {found.folder} cannot be used ({reason}).") from error
+        self.processor: Any = load_processor(found, "Sam3VideoProcessor")
 
     def said(self, rgb: np.ndarray) -> dict[int, dict[str, Any]]:
         """What the processor's postprocess_outputs gives for each frame of a clip (T, H, W, 3) uint8 RGB."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from openuni.annotators.expert import make_stage
+from openuni.benchmark.floor import storage_floor
 from openuni.benchmark.judge import JUDGES, VERSION, judge
 from openuni.benchmark.records import RECORDS, Record, write_records
 from openuni.benchmark.synth.experts import shared_truth
@@ -86,7 +87,7 @@ class ScoreStage(Stage):
         truth = shared_truth(clip)
         if self.judged == "flow" and frames_left_out(truth):
             raise Absent("frames_left_out")
-        scored = judge(self.judged, clip.maps[self.judged], truth)
+        scored = judge(self.judged, clip.maps[self.judged], truth) + storage_floor(self.judged, truth)
         return Result({RECORDED_AS: json.dumps(scored, allow_nan=False)})
 
 

@@ -1,14 +1,19 @@
 """Headline metrics: of the many numbers about a modality, those that tables and comparisons show first."""
 
 HEADLINES: dict[str, tuple[tuple[str, str], ...]] = {
-    "depth": (("depth.abs_rel", "disp-ls"), ("depth.delta1", "disp-ls"), ("depth.flicker", "disp-ls")),
-    "flow": (("flow.epe", "all"), ("flow.epe", "noc"), ("flow.epe", "occ"), ("flow.fl", "all")),
+    "depth": (("depth.abs_rel", "disp-ls"), ("depth.delta1", "disp-ls"), ("depth.flicker", "disp-ls"),
+              ("depth.boundary_f1", "disp-ls")),
+    "flow": (("flow.epe", "all"), ("flow.epe", "noc"), ("flow.epe", "occ"), ("flow.fl", "all"),
+             ("flow.epe_scale_aligned", "all")),
     "segmentation": (("segmentation.miou", "clip"), ("segmentation.ap", "clip"), ("segmentation.f", "clip")),
     "skeleton": (("skeleton.pck_box", "frame"), ("skeleton.oks", "frame"), ("skeleton.ap", "frame")),
-    "densepose": (("densepose.part_iou", "clip"), ("densepose.part_accuracy", "clip"), ("densepose.uv_near", "clip")),
-}
+    "densepose": (("densepose.part_iou", "clip"), ("densepose.part_accuracy", "clip"), ("densepose.uv_near", "clip"),
+                  ("densepose.gps", "frame")),
+}  # fmt: skip
 """Modality -> (metric, protocol), the first one is what clips are ranked by."""
 
+FLOOR = "-floor"
+"""Suffix of a headline's protocol: what the truth scores in the form of the answer, benchmark/floor.py."""
 VBENCH = "vbench"
 """The suite of VBench's dimensions. Their metrics may have a prefix: vbench.dynamic_degree, as others depth.abs_rel."""
 

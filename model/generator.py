@@ -156,6 +156,7 @@ class OwnModel:
             given["map"] = resized_map(ask.modality, read, height=ask.height, width=ask.width)
             given["rendering"] = drawn
             given["lacks"] = renderings.lacks(ask.modality)
+            about["rendering"] = renderings.config.to_json()
         return Answer(about=about, **given)
 
     def _fitted(self, ask: Ask) -> tuple[int, int, int]:

@@ -36,6 +36,11 @@ class Renderings:
             "segmentation": SegmentationRendering(self.config),
         }
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Renderings":
+        """Make the renderings of a config that RenderingConfig.to_json gave; errors as RenderingConfig.from_json."""
+        return cls(RenderingConfig.from_json(values))
+
     def to_frames(self, modality: str, map: Map) -> Rendered:
         """Draw a map as the network sees it.
 

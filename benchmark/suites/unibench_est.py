@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from openuni.benchmark.floor import floor_scores
 from openuni.benchmark.judge import VERSION as JUDGE_VERSION
 from openuni.benchmark.judge import Scored, judge
 from openuni.benchmark.predictions import Prediction
 from openuni.benchmark.suite import Item
 from openuni.benchmark.synth.files import clip_names, read_frames_of, read_truth
 from openuni.benchmark.synth.listing import list_rendered
+from openuni.benchmark.synth.scene import FPS
 from openuni.engine.atomic import sha256_of
 from openuni.engine.stage import Absent
 from openuni.errors import BadInput
@@ -30,7 +32,7 @@ class UniBenchEst:
 
     name = "unibench-est"
     title = "UniBench estimation"
-    version = f"1 (judge {JUDGE_VERSION})"
+    version = f"2 (judge {JUDGE_VERSION})"
     pairs = tuple(("est", name) for name in MODALITIES)
     prompted = False
     samples = 1
@@ -82,7 +84,9 @@ class UniBenchEst:
         truth = read_truth(folder)
         if not truth.has(ARRAYS[modality]):
             raise Absent(f"truth_has_no_{modality}")
-        return judge(modality, prediction.map, truth)
+        about = prediction.about.get("about", {})
+        floor = floor_scores(modality, truth, about, fps=float(prediction.about.get("fps", FPS)))
+        return judge(modality, prediction.map, truth) + floor
 
 
 def _frames_digest(folder: Path) -> str:

@@ -6,21 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openuni.benchmark.headline import FLOOR, HEADLINES
 from openuni.cli.options import MaxErrorFraction, Ray, Retry, Weights, Workers, statuses
 
 if TYPE_CHECKING:
     from openuni.benchmark.annotator_bench import Benched
     from openuni.benchmark.summary import Line
-
-SHOWN = {
-    "depth": (("depth.abs_rel", "disp-ls"), ("depth.delta1", "disp-ls"), ("depth.flicker", "disp-ls")),
-    "flow": (("flow.epe", "all"), ("flow.epe", "noc"), ("flow.epe", "occ"), ("flow.fl", "all")),
-    "segmentation": (("segmentation.miou", "clip"), ("segmentation.ap", "clip"), ("segmentation.f", "clip")),
-    "skeleton": (("skeleton.pck_box", "frame"), ("skeleton.oks", "frame"), ("skeleton.ap", "frame")),
-    "densepose": (("densepose.part_iou", "clip"), ("densepose.part_accuracy", "clip"), ("densepose.uv_near", "clip")),
-}
-"""The main metrics of each modality, with their protocol: intervals and families are printed for these."""
-
 
 bench = typer.Typer(invoke_without_command=True)
 """Further commands are files of their own, added in openuni/cli/__init__.py."""
@@ -170,27 +161,34 @@ def print_benched(benched: "Benched") -> None:
         other = "".join(f", {count:,} {why}" for why, count in counts.most_common() if why != "ok")
         cpu = next((f"; {line.mean:.3g} CPU-s a frame" for line in lines if line.metric == CPU_S and line.mean), "")
         typer.echo(f"\n{modality}={system}: {counts['ok']:,} of {counts.total():,} clips scored{other}{cpu}")
-        main = [line for line in lines if (line.metric, line.protocol) in SHOWN[modality] and line.clips]
+        main = [line for line in lines if (line.metric, line.protocol) in HEADLINES[modality] and line.clips]
         if not main:
             continue
-        print_main(main)
+        print_main(main, floors_of(lines))
         _print_families(
-            summarise([one for one in mine if (one.metric, one.protocol) in SHOWN[modality]], by_family=True),
-            SHOWN[modality],
+            summarise([one for one in mine if (one.metric, one.protocol) in HEADLINES[modality]], by_family=True),
+            HEADLINES[modality],
         )
-        _print_protocols([line for line in lines if line.metric != CPU_S])
+        _print_protocols([one for one in lines if one.metric != CPU_S and not one.protocol.endswith(FLOOR)])
     for reason, count in benched.skipped.most_common():
         typer.echo(f"left out  {count:,} clips: {reason}", err=True)
     typer.echo(f"\nscored {benched.clips:,} clips; every number of every clip: {benched.out / RECORDS}")
 
 
-def print_main(lines: "list[Line]") -> None:
-    """One row for each main metric."""
-    rows = [["metric", "protocol", "clips", "mean", "95 % interval", "unit", "better"]]
+def floors_of(lines: "list[Line]") -> dict[tuple[str, str], float | None]:
+    """Return what the truth scores in the answers' form, by metric and protocol."""
+    return {(one.metric, one.protocol.removesuffix(FLOOR)): one.mean for one in lines if one.protocol.endswith(FLOOR)}
+
+
+def print_main(lines: "list[Line]", floors: "dict[tuple[str, str], float | None] | None" = None) -> None:
+    """One row for each main metric; floors, where there are some, in a column of their own."""
+    extra = ["floor"] if floors else []
+    rows = [["metric", "protocol", "clips", "mean", "95 % interval", *extra, "unit", "better"]]
     for line in lines:
         unit, better = _about(line.metric)
         ends = f"{_number(line.low)} .. {_number(line.high)}" if line.low is not None else "-"
-        rows.append([line.metric, line.protocol, str(line.clips), _number(line.mean), ends, unit, better])
+        floor = [_number(floors.get((line.metric, line.protocol)))] if floors else []
+        rows.append([line.metric, line.protocol, str(line.clips), _number(line.mean), ends, *floor, unit, better])
     _print_table(rows)
 
 

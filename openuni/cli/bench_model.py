@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from openuni.cli.bench import SHOWN, print_main
+from openuni.benchmark.headline import HEADLINES
+from openuni.cli.bench import floors_of, print_main
 from openuni.cli.options import statuses
 
 if TYPE_CHECKING:
@@ -100,10 +101,11 @@ def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
         typer.echo(f"\n{where}: {task} {modality}: {counts['ok']:,} of {counts.total():,} {done}{other}")
         keys = (suite, task, modality)
         mine = [one for one in benched.records if (one.suite, one.task, one.modality) == keys]
-        shown = SHOWN.get(modality, ())
-        lines = [line for line in summarise(mine) if (line.metric, line.protocol) in shown]
-        if any(line.clips for line in lines):
-            print_main([line for line in lines if line.clips])
+        lines = summarise(mine)
+        shown = HEADLINES.get(modality, ())
+        main = [line for line in lines if (line.metric, line.protocol) in shown and line.clips]
+        if main:
+            print_main(main, floors_of(lines))
         missing = {one.metric: one.flags for one in mine if one.flags.startswith("not_carried:")}
         for reason in dict.fromkeys(missing.values()):
             names = ", ".join(name for name, flags in missing.items() if flags == reason)

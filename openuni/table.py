@@ -165,6 +165,9 @@ METRICS = {
     "plain.subject": "openuni.benchmark.metrics.plain:SUBJECT",
     "plain.background": "openuni.benchmark.metrics.plain:BACKGROUND",
     "plain.motion": "openuni.benchmark.metrics.plain:MOTION",
+    "refract.found": "openuni.benchmark.metrics.refract:FOUND",
+    "refract.break": "openuni.benchmark.metrics.refract:BREAK",
+    "refract.break_error": "openuni.benchmark.metrics.refract:BREAK_ERROR",
 }
 """Functions of arrays, by modality; plain: of generated RGB. docs/metrics.md says what each means and averages over."""
 
@@ -223,6 +226,7 @@ GENERATORS = {
 SUITES = {
     "unibench-est": "openuni.benchmark.suites.unibench_est:UniBenchEst",
     "plain": "openuni.benchmark.suites.plain:Plain",
+    "physics-refract": "openuni.benchmark.suites.physics_refract:PhysicsRefract",
 }
 """What `openuni bench --suite` scores models on; openuni/benchmark/suite.py has the door they stand behind."""
 

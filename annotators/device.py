@@ -34,6 +34,35 @@ def pick_dtype(device: "torch.device", wanted: str = "auto") -> "torch.dtype":
     return found
 
 
+def compute_in_(module: Any, device: "torch.device", dtype: "torch.dtype") -> None:
+    """Let a part of a network compute in half precision and give float32, by autocast; its weights stay float32.
+
+    For networks whose libraries mix number formats behind it: SAM's thinning out wants boxes and scores of one format.
+
+    Args:
+        module: the part, whose forward is replaced; gives a tensor, or a dict of them as transformers' outputs.
+        device: where it is.
+        dtype: float32 changes nothing.
+    """
+    import torch
+
+    if dtype == torch.float32:
+        return
+    forward = module.forward
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(device.type, dtype):
+            given = forward(*args, **kwargs)
+        if isinstance(given, torch.Tensor):
+            return given.float()
+        for name, value in given.items():
+            if isinstance(value, torch.Tensor):
+                given[name] = value.float()
+        return given
+
+    module.forward = wrapped
+
+
 class Batches:
     """Runs a network over many pictures, as many at a time as fit.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openuni.annotators.device import Batches
+from openuni.annotators.device import Batches, compute_in_
 from openuni.annotators.expert import load_pretrained, load_processor, read_state
 from openuni.annotators.mask_sets import Proposal
 from openuni.annotators.sam_network import build_sam
@@ -45,8 +45,9 @@ class SegmentAnything:
         """
         from segment_anything import SamAutomaticMaskGenerator
 
-        self.device, self.dtype, self.batches = device, dtype, batches
+        self.batches = batches
         network = build_sam(read_state(found.files[0]), found.files[0]).to(device)
+        compute_in_(network.image_encoder, device, dtype)
         self.generator = SamAutomaticMaskGenerator(
             network,
             points_per_side=grid.points_per_side,
@@ -61,8 +62,7 @@ class SegmentAnything:
 
         def some(points: int) -> list[dict[str, Any]]:
             self.generator.points_per_batch = points
-            half = self.dtype != torch.float32
-            with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=half):
+            with torch.inference_mode():
                 made: list[dict[str, Any]] = self.generator.generate(np.ascontiguousarray(rgb))
             return made
 
@@ -87,7 +87,8 @@ class TransformersSam:
         from transformers import MaskGenerationPipeline
 
         self.grid, self.batches = grid, batches
-        model = load_pretrained(transformers.SamModel, found, model_type="sam").to(device, dtype)
+        model = load_pretrained(transformers.SamModel, found, model_type="sam").to(device)
+        compute_in_(model.vision_encoder, device, dtype)
         processor = load_processor(found, "SamImageProcessor")
         self.pipeline = MaskGenerationPipeline(model=model, image_processor=processor, device=device)
 

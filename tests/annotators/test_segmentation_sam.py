@@ -213,6 +213,18 @@ def test_full_memory_while_following_moves_the_clip_to_the_cpu_and_then_gives_up
         sam2.shrinking(call)
 
 
+@pytest.mark.parametrize("cls", [Sam, SamTransformers])
+def test_half_precision_gives_nearly_the_same_masks(cls, weights, rgb):
+    whole, half = (make(cls, weights, precision=precision) for precision in ("float32", "bfloat16"))
+    first, second = (stage.find(rgb, None, 0) for stage in (whole, half))
+    assert len(first) == len(second) > 10
+    scores = [sorted(one.score for one in found) for found in (first, second)]
+    assert np.abs(np.subtract(*scores)).max() < 0.02  # bfloat16 has 8 bits
+    result = half(view(rgb))
+    modality("segmentation").check(result.map)
+    assert result.scores["objects"] > 0
+
+
 def test_what_is_no_sam_is_refused_with_one_line(tmp_path, weights):
     save_sam2(tmp_path / "sam2.1-hiera-large")
     (tmp_path / "sam").mkdir()

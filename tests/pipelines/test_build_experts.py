@@ -184,6 +184,34 @@ def test_the_bench_scores_an_expert_by_the_same_command(weights, tmp_path):
     assert values and all(np.isfinite(value) for value in values)
 
 
+def test_published_masks_become_a_builds_segmentation(weights, good_clip, tmp_path):
+    from openuni.frames import probe
+
+    info = probe(good_clip / "good_0.mp4")
+    height, width = info.height, info.width
+    runs = [width // 4 * height, width // 2 * height, (width - width // 4 - width // 2) * height]  # the middle columns
+    entry = {
+        "metadata": {
+            "cut": [0, 9], "crop": [0, width, 0, height], "fps": info.fps, "path": "good_0.mp4",
+            "resolution": {"height": height, "width": width},
+        },
+        "annotation": {
+            "mask_map": {"1": {"class_name": "woman"}},
+            "mask_annotation": {"0": {"1": {"size": [height, width], "counts": runs, "score": [0.9]}}},
+        },
+    }  # fmt: skip
+    (tmp_path / "seeds.json").write_text(json.dumps({"good_0": entry}))
+    words = ("--experts", "opens2v-masks", "--weights", weights, "--windows", "head", "--set", "frames.num_frames=3")
+    done = build(good_clip, tmp_path / "out", *words, "--set", f"segmentation.seeds={tmp_path / 'seeds.json'}")
+    assert done.exit_code == 0 and "segmentation       1 samples" in done.output, done.output
+    ids = SampleReader(tmp_path / "out")[0].maps["segmentation"]
+    assert ids.facts == {"labels": ["person"], "subjects": "one person"}
+    columns = (ids.data[0] == 1).mean(axis=0)
+    assert columns[len(columns) // 2] > 0.9 and columns[0] < 0.1 and columns[-1] < 0.1
+    with pytest.raises(BadInput, match="opens2v-masks needs the published masks, got none"):
+        build(good_clip, tmp_path / "out", *words)
+
+
 def test_experts_that_do_not_fit_a_gpu_together_run_one_after_the_other_with_the_same_result(
     weights, good_clip, tmp_path, monkeypatch
 ):

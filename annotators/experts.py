@@ -114,6 +114,8 @@ _ONNX = "onnxruntime (pip install 'onnxruntime>=1.20,<2')"
 _YOLO = "ultralytics, AGPL-3.0 (pip install 'openuni[experts]')"
 _YOLO_URL = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
 _YOLO_LICENCE = "https://github.com/ultralytics/ultralytics/blob/main/LICENSE"
+_DENSEPOSE = "https://github.com/dajes/DensePose-TorchScript/blob/main/README.md"
+_DENSEPOSE_TERMS = "CC BY-SA 3.0 (networks of detectron2's DensePose; their training data is for non-commercial use)"
 _MMPOSE_URL = "https://download.openmmlab.com/mmpose/v1/projects"
 _TORCHVISION = "torchvision (pip install 'openuni[experts]')"
 _TORCHVISION_URL = "https://download.pytorch.org/models"
@@ -385,6 +387,48 @@ EXPERTS: dict[str, Expert] = {
         folder="yolo",
         package=_YOLO,
         imports=("ultralytics",),
+    ),
+    "densepose-r101": Expert(
+        modality="densepose",
+        files=(File(name="densepose_r101_fpn_dl.torchscript", size_mb=342.0),),
+        licence=_DENSEPOSE_TERMS,
+        read_at=_DENSEPOSE,
+        hub="LayerNorm/DensePose-TorchScript-with-hint-image",
+        package=_TORCHVISION,
+        imports=("torchvision",),
+    ),
+    "densepose-r50": Expert(
+        modality="densepose",
+        files=(File(name="densepose_r50_fpn_dl.torchscript", size_mb=265.0),),
+        licence=_DENSEPOSE_TERMS,
+        read_at=_DENSEPOSE,
+        hub="LayerNorm/DensePose-TorchScript-with-hint-image",
+        package=_TORCHVISION,
+        imports=("torchvision",),
+    ),
+    "densepose-export": Expert(
+        modality="densepose",
+        files=(File(name="densepose.pt"),),
+        licence=_DENSEPOSE_TERMS,
+        read_at=_DENSEPOSE,
+        folder="densepose",
+        package=_TORCHVISION,
+        imports=("torchvision",),
+        commands=(
+            "mkdir -p {dir}/densepose",
+            "echo 'Take a file from https://github.com/dajes/DensePose-TorchScript/releases, "
+            "as {dir}/densepose/densepose.pt'",
+        ),
+    ),
+    "sapiens2-parts": Expert(
+        modality="densepose",
+        files=transformers_files(None),
+        licence="Meta's Sapiens2 licence",
+        folder="sapiens2-parts",
+        commands=(
+            "echo 'Put a Sapiens2ForSemanticSegmentation with its image processor, as the Hub has them under "
+            "facebook/, into {dir}/sapiens2-parts'",
+        ),
     ),
     "clip-l14": Expert(
         modality="shared",

@@ -74,6 +74,10 @@ ANNOTATORS = {
     "rtmw-x": "openuni.annotators.skeleton_simcc:RtmwPose",
     "vitpose-base": "openuni.annotators.skeleton_vitpose:VitPose",
     "yolo11x-pose": "openuni.annotators.skeleton_yolo:YoloPose",
+    "densepose-r101": "openuni.annotators.densepose_script:DensePoseScript",
+    "densepose-r50": "openuni.annotators.densepose_script:DensePoseScriptSmall",
+    "densepose-export": "openuni.annotators.densepose_script:DensePoseDict",
+    "sapiens2-parts": "openuni.annotators.body_parts:SapiensParts",
     "truth-depth": "openuni.benchmark.synth.experts:TruthDepth",
     "truth-flow": "openuni.benchmark.synth.experts:TruthFlow",
     "truth-segmentation": "openuni.benchmark.synth.experts:TruthSegmentation",
@@ -98,8 +102,8 @@ PRESETS = {
 
 EXPERT_SETS: dict[str, tuple[str, ...]] = {
     "embedded": ("flow-dis", "depth-motion", "segmentation-motion"),
-    "paper": ("depth-anything-v2-large", "raft-large", "sam", "dwpose"),
-    "best": ("video-depth-anything-large", "raft-large", "sam", "rtmw-x"),
+    "paper": ("depth-anything-v2-large", "raft-large", "sam", "dwpose", "densepose-r101"),
+    "best": ("video-depth-anything-large", "raft-large", "sam", "rtmw-x", "densepose-r101"),
     "commercial": ("depth-anything-v2-small", "flow-dis", "sam", "dwpose"),
     "truth": ("truth-depth", "truth-flow", "truth-segmentation", "truth-skeleton", "truth-densepose"),
     "none": (),

@@ -67,17 +67,20 @@ def make_experts(names: Sequence[str], settings: Settings, weights: str | None =
             chosen[cls.name] = cls
     if "commercial" in names:
         check_commercial([cls.expert for cls in chosen.values()])
+    made = {name: make_stage(cls, settings.get(name, {}), weights, part=name) for name, cls in chosen.items()}
+    if "commercial" in names:  # again, since settings may name other networks
+        check_commercial(one for stage in made.values() if isinstance(stage, ExpertStage) for one in stage.needed())
     ordered: list[str] = []
-    while len(ordered) < len(chosen):
-        ready = [name for name, cls in chosen.items() if name not in ordered and set(cls.reads) <= set(ordered)]
+    while len(ordered) < len(made):
+        ready = [name for name, one in made.items() if name not in ordered and set(one.reads) <= set(ordered)]
         if not ready:
-            name, cls = next((name, cls) for name, cls in chosen.items() if name not in ordered)
-            missing = sorted(set(cls.reads) - set(chosen)) or sorted(cls.reads)
+            name, one = next((name, one) for name, one in made.items() if name not in ordered)
+            missing = sorted(set(one.reads) - set(made)) or sorted(one.reads)
             raise BadInput(
-                f"Expert {cls.expert} ({name}) reads {', '.join(missing)}; add an expert for it to --experts."
+                f"Expert {one.expert} ({name}) reads {', '.join(missing)}; add an expert for it to --experts."
             )
         ordered.append(ready[0])
-    return tuple(make_stage(chosen[name], settings.get(name, {}), weights, part=name) for name in ordered)
+    return tuple(made[name] for name in ordered)
 
 
 def make_checks(experts: Sequence[Stage], settings: Settings) -> tuple[Stage, ...]:

@@ -212,3 +212,70 @@ def save_yolo(folder: Path, name: str, *, pose: bool = False, label: str = "pers
     made.ckpt = {"train_args": {"imgsz": SIDE, "task": made.task}}
     made.save(folder / name)
     return folder / name
+
+
+class _Bodies(torch.nn.Module):
+    """Takes pure red and pure green for two people; a body fills the middle of its box, part 2 above part 9."""
+
+    def look(self, bgr: torch.Tensor) -> list[torch.Tensor]:
+        boxes: list[torch.Tensor] = []
+        for channel in (2, 1):
+            places = torch.nonzero(bgr[channel] > 128)
+            if places.shape[0] > 0:
+                low, high = places.min(dim=0)[0], places.max(dim=0)[0] + 1
+                boxes.append(torch.stack([low[1], low[0], high[1], high[0]]).float())
+        count = len(boxes)
+        coarse = torch.zeros(count, 2, 8, 8)
+        coarse[:, 1, :, 2:6] = 2.0
+        coarse[:, 0] = 1.0
+        fine = torch.zeros(count, 25, 8, 8)
+        fine[:, 2, :4] = 5.0
+        fine[:, 9, 4:] = 5.0
+        u = torch.linspace(0, 1, 8).repeat(count, 25, 8, 1)
+        found = torch.stack(boxes) if count > 0 else torch.zeros(0, 4)
+        return [found, coarse, fine, u, 1 - u]
+
+
+class TupleForm(_Bodies):
+    """The form of LayerNorm's files."""
+
+    def forward(
+        self, image: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        boxes, coarse, fine, u, v = self.look(image)
+        return boxes, coarse, fine, u, v
+
+
+class DictForm(_Bodies):
+    """The form of dajes/DensePose-TorchScript; the second person is the surer."""
+
+    def forward(self, tensor: torch.Tensor, bgr: bool = True) -> dict[str, torch.Tensor]:
+        boxes, coarse, fine, u, v = self.look(tensor.permute(2, 0, 1))
+        return {
+            "pred_boxes": boxes, "scores": torch.tensor([0.6, 0.9])[: boxes.shape[0]],
+            "pred_densepose_coarse_segm": coarse, "pred_densepose_fine_segm": fine, "pred_densepose_u": u,
+            "pred_densepose_v": v,
+        }  # fmt: skip
+
+
+def save_densepose(folder: Path, name: str = "densepose_r101_fpn_dl.torchscript") -> Path:
+    """Write a TorchScript that sees red and green people: the tuple's form, or by its suffix .pt the dict's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.jit.script(DictForm() if name.endswith(".pt") else TupleForm()).save(str(folder / name))
+    return folder / name
+
+
+def save_sapiens(folder: Path, labels: dict[int, str], seed: int = 0) -> Path:
+    """Write a Sapiens2ForSemanticSegmentation of a few thousand parameters with its image processor."""
+    import transformers
+
+    torch.manual_seed(seed)
+    config = transformers.Sapiens2Config(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=[64, 48],
+        num_key_value_attention_heads=2, num_first_full_attention_layers=1, num_last_full_attention_layers=1,
+        head_config={"upsample_out_channels": [16], "conv_out_channels": [16]}, id2label=labels,
+        label2id={label: number for number, label in labels.items()},
+    )  # fmt: skip
+    transformers.Sapiens2ForSemanticSegmentation(config).save_pretrained(folder)
+    transformers.Sapiens2ImageProcessor(size={"height": 64, "width": 48}).save_pretrained(folder)
+    return folder

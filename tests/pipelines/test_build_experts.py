@@ -36,6 +36,7 @@ def weights(tmp_path_factory):
     tiny_people.save_simcc(folder / "DWPose", "dw-ll_ucoco_384.onnx")
     tiny_people.save_rtdetr(folder / "rtdetr_r50vd_coco_o365")
     tiny_people.save_vitpose(folder / "vitpose-base-simple")
+    tiny_people.save_densepose(folder / "DensePose-TorchScript-with-hint-image")
     return folder
 
 
@@ -108,20 +109,30 @@ def test_mask_experts_annotate_a_real_clip(weights, good_clip, tmp_path, expert,
         assert "person" in ids.facts["subjects"] and set(ids.facts["labels"]) == {"person"}
 
 
-@pytest.mark.parametrize(("name", "joints"), [("vitpose-base", 17), ("dwpose", 133)])
-def test_experts_for_people_annotate_a_real_clip(weights, good_clip, tmp_path, name, joints):
+@pytest.mark.parametrize(
+    ("name", "makes"), [("vitpose-base", "skeleton"), ("dwpose", "skeleton"), ("densepose-r101", "densepose")]
+)
+def test_experts_for_people_annotate_a_real_clip(weights, good_clip, tmp_path, name, makes):
     done = build(good_clip, tmp_path / "out", "--experts", name, "--weights", weights, "--set", "frames.num_frames=3")
     assert done.exit_code == 0, done.output
-    (stage,) = [stage for stage in annotated(tmp_path / "out") if stage["name"] == "skeleton"]
-    assert stage["expert"] == name and stage["licence"].startswith("Apache-2.0 (read at")
-    sample = SampleReader(tmp_path / "out", ["skeleton"])[0]
-    skeleton = sample.maps["skeleton"]
-    assert (
-        len(skeleton.data) == len(sample.rgb.data)
-        and skeleton.data.shape[2] == joints
-        and (skeleton.data[..., 2] > 0.1).any()
-    )
-    assert skeleton.arrays["track_ids"].tolist() == list(range(1, 1 + skeleton.data.shape[1]))
+    (stage,) = [stage for stage in annotated(tmp_path / "out") if stage["name"] == makes]
+    assert stage["expert"] == name and "(read at" in stage["licence"]
+    sample = SampleReader(tmp_path / "out", [makes])[0]
+    found = sample.maps[makes]
+    assert len(found.data) == len(sample.rgb.data) and found.data.any()
+    if makes == "skeleton":
+        assert found.data.shape[2] == {"vitpose-base": 17, "dwpose": 133}[name]
+        assert found.arrays["track_ids"].tolist() == list(range(1, 1 + found.data.shape[1]))
+
+
+@pytest.mark.slow
+def test_the_papers_experts_make_all_five_modalities(weights, good_clip, tmp_path):
+    save_raft(weights / "raft", "raft_large_C_T_SKHT_V2-ff5fadd5.pth")
+    settings = (*(f"segmentation.{one}" for one in UNTRAINED), "flow.updates=2", "frames.num_frames=3")
+    words = [word for setting in settings for word in ("--set", setting)]
+    done = build(good_clip, tmp_path / "out", "--experts", "paper", "--weights", weights, *words)
+    assert done.exit_code == 0, done.output
+    assert set(SampleReader(tmp_path / "out")[0].maps) == {"depth", "flow", "segmentation", "skeleton", "densepose"}
 
 
 def annotated(out):

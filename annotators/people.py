@@ -9,7 +9,7 @@ from openuni.annotators.detector import Detector, load_detector
 from openuni.annotators.expert import ExpertStage
 from openuni.annotators.experts import EXPERTS
 from openuni.annotators.people_tracks import Detections, Linking, Tracks, track
-from openuni.annotators.weights import weights_hash
+from openuni.annotators.weights import Found, weights_hash
 from openuni.engine.stage import Absent
 from openuni.errors import BadInput, UnknownName
 from openuni.table import DETECTORS
@@ -82,26 +82,31 @@ class PeopleStage(ExpertStage):
             raise ValueError(f"frames must be (T, H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
         key = f"people {self._detecting()} {self.min_score} {self.min_frames}"
         if key not in clip.shared:
-            clip.shared[key] = people_in(rgb, self._detect(rgb), min_frames=self.min_frames)
+            clip.shared[key] = people_in(rgb, self._detect(rgb), Linking(min_frames=self.min_frames))
         people: People = clip.shared[key]
         if not len(people.tracks.ids):
             raise Absent("nobody")
         return people
 
+    def finder(self) -> tuple[str, Found]:
+        """Return what finds people: a name in DETECTORS, and its files."""
+        name = self.needed()[-1]
+        return name, self.used[name]
+
     def _detecting(self) -> str:
         """Name what finds people, and its weights."""
-        name = self.needed()[-1]
-        return f"{name} {weights_hash(self.used[name])}"
+        name, found = self.finder()
+        return f"{name} {weights_hash(found)}"
 
     def _detect(self, rgb: np.ndarray) -> list[Detections]:
-        name = self.needed()[-1]
-        detector: Detector = load_detector(name, self.used[name], self.torch_device, self.dtype)
+        name, found = self.finder()
+        detector: Detector = load_detector(name, found, self.torch_device, self.dtype)
         return detector.detect(rgb, self.batches, self.min_score)
 
 
-def people_in(rgb: np.ndarray, found: list[Detections], *, min_frames: int) -> People:
+def people_in(rgb: np.ndarray, found: list[Detections], linking: Linking) -> People:
     """Track detections. (T, H, W, 3) uint8, T frames' detections."""
     import cv2
 
     cv2.setNumThreads(1)
-    return People(found, track(rgb, found, Linking(min_frames=min_frames)))
+    return People(found, track(rgb, found, linking))

@@ -35,6 +35,7 @@ FILTERS = {
     "camera": "openuni.pipelines.filters.camera:CameraFilter",
     "watermark": "openuni.pipelines.filters.watermark:WatermarkFilter",
     "people": "openuni.pipelines.filters.people:HogPeopleFilter",
+    "people_expert": "openuni.pipelines.filters.people_expert:PeopleFilter",
     "text": "openuni.pipelines.filters.text:TextFilter",
     "aesthetic": "openuni.pipelines.filters.aesthetic:AestheticFilter",
     "duration": "openuni.pipelines.filters.duration:DurationFilter",
@@ -48,6 +49,10 @@ CHECKS = {
     "flow_check": "openuni.pipelines.checks.flow:FlowCheck",
     "depth_check": "openuni.pipelines.checks.depth:DepthCheck",
     "segmentation_check": "openuni.pipelines.checks.segmentation:SegmentationCheck",
+    "skeleton_check": "openuni.pipelines.checks.skeleton:SkeletonCheck",
+    "skeleton_mask_check": "openuni.pipelines.checks.people:SkeletonMaskCheck",
+    "skeleton_body_check": "openuni.pipelines.checks.people:SkeletonBodyCheck",
+    "densepose_mask_check": "openuni.pipelines.checks.people:DenseposeMaskCheck",
 }
 """What judges the experts' maps; each runs where the maps it reads are made."""
 

@@ -23,6 +23,7 @@ from openuni.frames import FrameTarget
 from openuni.pipelines.caption_local import caption_locally
 from openuni.pipelines.conclude import Concluded, conclude
 from openuni.pipelines.decision import Decision, check_columns, decide, read_decision
+from openuni.pipelines.filters.people_expert import GROUP, grouped
 from openuni.pipelines.manifest import Passes
 from openuni.pipelines.parts import make_captions, make_checks, make_experts, make_filters, make_source
 from openuni.pipelines.rgb import RgbStage
@@ -230,10 +231,14 @@ def _chosen(parts: Build, selection: Selection) -> Iterator[Clip]:
     lengths = dict(
         zip(selection.scores["clip_id"].to_pylist(), selection.scores["duration.seconds"].to_pylist(), strict=True)
     )
+    groups = {}
+    if GROUP in selection.scores.column_names:
+        groups = dict(zip(selection.scores["clip_id"].to_pylist(), selection.scores[GROUP].to_pylist(), strict=True))
     for name in parts.score.plan.names():
-        for clip in parts.score.plan.read(name).clips:
-            if clip.clip_id not in wanted:
+        for listed in parts.score.plan.read(name).clips:
+            if listed.clip_id not in wanted:
                 continue
+            clip = grouped(listed, groups.get(listed.clip_id))
             if parts.config.windows == "all" and parts.window_s < float("inf"):
                 yield from windows_of(clip, length_s=lengths[clip.clip_id] or 0.0, window_s=parts.window_s)
             else:

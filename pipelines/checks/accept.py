@@ -38,5 +38,24 @@ ACCEPTANCE: dict[str, tuple[str, ...]] = {
         " or segmentation_check.switch_rate <= 0.01",
         "missing(segmentation_check.fragments) or segmentation_check.fragments <= 5",  # right at most 1.2
     ),
+    # Right and wrong of people: rendered crossings of two, true and blurred as by an estimator (perf/people_checks.py).
+    "skeleton": (
+        "skeleton_check.num_people >= 1",
+        "skeleton_check.presence >= 0.5",  # ours: a clip that shows somebody for less than half of it is about others
+        "missing(skeleton_check.confidence) or skeleton_check.confidence >= 0.3",  # below, nothing would be drawn
+        "missing(skeleton_check.doubles) or skeleton_check.doubles <= 0.1",  # right 0; on the other person 1
+        "missing(skeleton_check.shake) or skeleton_check.shake <= 0.08",  # right at most 0.034; shaken by 8 % 0.11
+        # Right 1; ids exchanged half-way at most 0.67. Masks must be of whole people, not of their clothes.
+        "missing(skeleton_mask_check.id_agreement) or skeleton_mask_check.id_agreement >= 0.7",
+        # Right at least 0.73; moved by 15 % of the height at most 0.57.
+        "missing(skeleton_body_check.inside) or skeleton_body_check.inside >= 0.6",
+        # Right at least 0.88; left and right exchanged at most 0.3.
+        "missing(skeleton_body_check.part_agreement) or skeleton_body_check.part_agreement >= 0.6",
+    ),
+    "densepose": (
+        "densepose_mask_check.presence >= 0.5",  # as of skeletons
+        # Right at least 0.39 (people 55 px high, borders off by 2 px); bodies moved 0.14 to 0.47.
+        "missing(densepose_mask_check.inside) or densepose_mask_check.inside >= 0.3",
+    ),
 }
 """Modality -> rules, all of which must be true."""

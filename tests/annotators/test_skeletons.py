@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from openuni.annotators.people import people_in
-from openuni.annotators.people_tracks import Detections
+from openuni.annotators.people_tracks import Detections, Linking
 from openuni.annotators.skeleton import skeleton_result, smooth
 from openuni.annotators.skeleton_simcc import MEAN, STD, RtmPose, SimccSkeleton, cut_out, decode, region
 from openuni.annotators.skeleton_vitpose import VitPose
@@ -170,7 +170,7 @@ def test_a_person_who_is_not_found_in_a_frame_has_no_joints_there():
     box = np.array([[10, 10, 20, 40]], np.float32)
     seen, gone = Detections(box, np.ones(1, np.float32)), Detections(box[:0], np.ones(0, np.float32))
     rgb = np.zeros((4, 50, 50, 3), np.uint8)
-    people = people_in(rgb, [seen, gone, seen, seen], min_frames=3)
+    people = people_in(rgb, [seen, gone, seen, seen], Linking())
     joints = [np.full((17, 3), value, np.float32) for value in (0.2, 0.4, np.nan)]
     result = skeleton_result(rgb, people, joints)
     assert (result.map.data[0] == np.float32(0.2)).all() and (result.map.data[2] == np.float32(0.4)).all()

@@ -46,7 +46,9 @@ def test_settings_reach_their_part():
 
 
 def test_filters_are_those_named_in_the_tables_order_and_duration_always():
-    without_weights = [name for name in FILTERS if name != "aesthetic"]  # "all" means all that need none
+    without_weights = [
+        name for name in FILTERS if name not in ("aesthetic", "people_expert")
+    ]  # "all" means all that need none
     assert [stage.name for stage in make_filters(["all"], {})] == without_weights
     assert [stage.name for stage in make_filters(["published", "motion"], {})] == ["motion", "duration", "published"]
     with pytest.raises(UnknownName, match="Unknown filter 'moton'. Did you mean 'motion'"):
@@ -56,7 +58,9 @@ def test_filters_are_those_named_in_the_tables_order_and_duration_always():
 def test_a_check_runs_where_the_maps_it_reads_are_made():
     for stage in make_checks(make_experts(["flow-dis"], {}), {}):
         assert {stage.judges, *stage.reads} <= {"flow"}
-    assert {stage.name for stage in make_checks(make_experts(["embedded"], {}), {})} == set(CHECKS)
+    embedded = {stage.name for stage in make_checks(make_experts(["embedded"], {}), {})}
+    assert embedded == {"flow_check", "depth_check", "segmentation_check"}
+    assert {stage.name for stage in make_checks(make_experts(["truth"], {}), {})} == set(CHECKS)
     assert make_checks((), {}) == ()
 
 

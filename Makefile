@@ -63,9 +63,9 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# perf/data_juicer.py needs a second environment and is run by hand: its --help says how.
+# perf/data_juicer.py and perf/vbench.py need a second environment and are run by hand: their --help says how.
 perf: setup
-	@for script in $(filter-out perf/record.py perf/random_experts.py perf/data_juicer.py,$(wildcard perf/*.py)); do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script; done
+	@for script in $(filter-out perf/record.py perf/random_experts.py perf/data_juicer.py perf/vbench.py,$(wildcard perf/*.py)); do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script; done
 
 # To move to newer versions: install them into $(VENV), run make test, then make constraints.
 # No URLs, no local versions. Every flavour of OpenCV unpacks into the same cv2/, so all get one version.

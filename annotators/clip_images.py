@@ -1,4 +1,4 @@
-"""CLIP's picture features, once for every filter and metric that stands on them. transformers' network, ViT-L/14."""
+"""CLIP's picture features, once for every filter and metric that stands on them. transformers' network."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,23 @@ class ClipImages:
     """CLIP's image tower with its projection."""
 
     def __init__(self, found: Found, device: "torch.device", dtype: "torch.dtype") -> None:
-        """Load it.
+        """Load it from transformers' folder, or from OpenAI's own file where that is what was found.
 
         Raises:
-            BadInput: the folder is damaged or holds another network.
+            BadInput: the files are damaged or hold another network.
         """
         import transformers
 
         self.device, self.dtype = device, dtype
-        self.model: Any = load_pretrained(transformers.CLIPModel, found, model_type="clip").to(device, dtype)
+        if len(found.files) == 1:
+            from openuni.annotators.openai_clip import load_openai_vision
+
+            self.model: Any = load_openai_vision(found.files[0]).to(device, dtype)
+            side = self.model.config.image_size
+            sizes = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+            self.processor = transformers.CLIPImageProcessor(**sizes)  # the other defaults are CLIP's own
+            return
+        self.model = load_pretrained(transformers.CLIPModel, found, model_type="clip").to(device, dtype)
         try:
             self.processor = transformers.CLIPImageProcessor.from_pretrained(found.folder, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
@@ -42,11 +50,29 @@ class ClipImages:
         import torch
 
         def some(frames: torch.Tensor) -> torch.Tensor:
-            pixels = self.processor(images=list(frames), return_tensors="pt", device=self.device)["pixel_values"]
-            with torch.inference_mode():
-                hidden = self.model.vision_model(pixel_values=pixels.to(self.device, self.dtype)).pooler_output
-                return self.model.visual_projection(hidden).float().cpu()
+            return self._run(
+                self.processor(images=list(frames), return_tensors="pt", device=self.device)["pixel_values"]
+            )
 
         frames = torch.from_numpy(np.ascontiguousarray(rgb)).permute(0, 3, 1, 2)
         features = torch.cat(batches.run(some, frames))
         return features / features.norm(dim=-1, keepdim=True)
+
+    def features(self, pixels: "torch.Tensor", batches: Batches) -> "torch.Tensor":
+        """Return (N, D) float32 features on the CPU, of whatever length the network gives them.
+
+        Args:
+            pixels: (N, 3, H, W) float32, of the network's size, normalised with CLIP's mean and deviation; N >= 1.
+            batches: how many at a time.
+        """
+        import torch
+
+        return torch.cat(batches.run(self._run, pixels))
+
+    def _run(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        import torch
+
+        with torch.inference_mode():
+            hidden = self.model.vision_model(pixel_values=pixels.to(self.device, self.dtype)).pooler_output
+            found: torch.Tensor = self.model.visual_projection(hidden).float().cpu()
+            return found

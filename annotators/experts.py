@@ -35,7 +35,7 @@ class Expert:
     """What is known of one expert."""
 
     modality: str
-    """What it makes: a modality's name, "filter", or "shared" for a network that others use."""
+    """What it makes: a modality's name, "filter", "vbench" for the bench's dimensions, "shared" for what others use."""
     files: tuple[File, ...]
     licence: str
     """Of the weights."""
@@ -47,6 +47,10 @@ class Expert:
     """Repository on the Hugging Face Hub, ORG/NAME."""
     folder: str = ""
     """Folder of the files under --weights; empty: the hub repository's name, and without one the folder itself."""
+    instead: File | None = None
+    """One file that does in place of all of `files`: another publisher's of the same weights."""
+    vbench: str = ""
+    """Folder of the files, or of `instead`, in VBench's cache; empty: VBench has no use for it."""
     uses: tuple[str, ...] = ()
     """Other rows of EXPERTS whose files it needs too: a network that several experts share."""
     package: str = ""
@@ -119,6 +123,13 @@ _DENSEPOSE_TERMS = "CC BY-SA 3.0 (networks of detectron2's DensePose; their trai
 _MMPOSE_URL = "https://download.openmmlab.com/mmpose/v1/projects"
 _TORCHVISION = "torchvision (pip install 'openuni[experts]')"
 _TORCHVISION_URL = "https://download.pytorch.org/models"
+
+_CLIP_URL = "https://openaipublic.azureedge.net/clip/models"
+_CLIP_B32, _CLIP_L14 = (
+    "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+    "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+)
+_CLIP_LICENCE = "https://github.com/openai/CLIP/blob/main/LICENSE"
 
 
 def _from_zip(folder: str, url: str) -> tuple[str, ...]:
@@ -434,9 +445,21 @@ EXPERTS: dict[str, Expert] = {
         modality="shared",
         files=transformers_files(1710.5),
         licence="MIT",
-        read_at="https://github.com/openai/CLIP/blob/main/LICENSE",
+        read_at=_CLIP_LICENCE,
         allows_commercial=True,
         hub="openai/clip-vit-large-patch14",
+        instead=File(name="ViT-L-14.pt", size_mb=933.0, sha256=_CLIP_L14, url=f"{_CLIP_URL}/{_CLIP_L14}/ViT-L-14.pt"),
+        vbench="clip_model",
+    ),
+    "clip-b32": Expert(
+        modality="shared",
+        files=transformers_files(605.2),
+        licence="MIT",
+        read_at=_CLIP_LICENCE,
+        allows_commercial=True,
+        hub="openai/clip-vit-base-patch32",
+        instead=File(name="ViT-B-32.pt", size_mb=354.0, sha256=_CLIP_B32, url=f"{_CLIP_URL}/{_CLIP_B32}/ViT-B-32.pt"),
+        vbench="clip_model",
     ),
     "aesthetic": Expert(
         modality="filter",
@@ -451,7 +474,85 @@ EXPERTS: dict[str, Expert] = {
         read_at="https://github.com/LAION-AI/aesthetic-predictor/blob/main/LICENSE",
         allows_commercial=True,
         folder="aesthetic",
+        vbench="aesthetic_model/emb_reader",
         uses=("clip-l14",),
+    ),
+    "dino-vitb16": Expert(
+        modality="shared",
+        files=(
+            File(
+                name="dino_vitbase16_pretrain.pth",
+                size_mb=343.2,
+                url="https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth",
+            ),
+        ),
+        licence="Apache-2.0",
+        read_at="https://github.com/facebookresearch/dino/blob/main/LICENSE",
+        allows_commercial=True,
+        folder="dino",
+        vbench="dino_model",
+    ),
+    "raft-things": Expert(
+        modality="vbench",
+        files=(
+            File(
+                name="raft-things.pth",
+                also=("raft_large_C_T_V1-22a6c225.pth",),  # torchvision's copy of the same numbers
+                size_mb=21.1,
+                url="https://dl.dropboxusercontent.com/s/4j4z58wuv8o0mfz/models.zip",
+            ),
+        ),
+        licence="BSD-3-Clause code; princeton-vl/RAFT states no licence for the weights",
+        folder="raft",
+        vbench="raft_model/models",
+        package=_TORCHVISION,
+        imports=("torchvision",),
+        commands=(
+            f"curl -L --create-dirs -o {{dir}}/raft/raft_large_C_T_V1-22a6c225.pth "
+            f"{_TORCHVISION_URL}/raft_large_C_T_V1-22a6c225.pth",
+        ),
+    ),
+    "musiq-spaq": Expert(
+        modality="vbench",
+        files=(
+            File(
+                name="musiq_spaq_ckpt-358bb6af.pth",
+                size_mb=108.6,
+                sha256="358bb6af",
+                url="https://github.com/chaofengc/IQA-PyTorch/releases/download/v0.1-weights/musiq_spaq_ckpt-358bb6af.pth",
+            ),
+        ),
+        licence="Google's weights, converted by pyiqa, which states no licence of its own for them",
+        folder="musiq",
+        vbench="pyiqa_model",
+    ),
+    "amt-s": Expert(
+        modality="vbench",
+        files=(
+            File(name="amt-s.pth", size_mb=12.0, url="https://huggingface.co/lalala125/AMT/resolve/main/amt-s.pth"),
+        ),
+        licence="CC-BY-NC-4.0",
+        read_at="https://github.com/Vchitect/VBench/blob/master/vbench/third_party/amt/LICENSE",
+        folder="amt",
+        vbench="amt_model",
+    ),
+    "viclip-l14": Expert(
+        modality="vbench",
+        files=(
+            File(
+                name="ViClip-InternVid-10M-FLT.pth",
+                size_mb=1710.0,
+                url=f"{HUB}/OpenGVLab/VBench_Used_Models/resolve/main/ViClip-InternVid-10M-FLT.pth",
+            ),
+            File(
+                name="bpe_simple_vocab_16e6.txt.gz",
+                size_mb=1.4,
+                url="https://raw.githubusercontent.com/openai/CLIP/main/clip/bpe_simple_vocab_16e6.txt.gz",
+            ),
+        ),
+        licence="stated nowhere that was read",
+        folder="viclip",
+        vbench="ViCLIP",
     ),
 }
 """In the order they are listed."""

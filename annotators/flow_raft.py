@@ -1,6 +1,7 @@
 """Optical flow by RAFT (Teed and Deng, ECCV 2020): torchvision's network, its weights or the original ones."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -64,10 +65,7 @@ class Raft(ExpertStage):
         """Load the network from a file with torchvision's names or the original's."""
         from torchvision.models import optical_flow
 
-        network = getattr(optical_flow, self.builder)(weights=None)
-        state = read_state(found.files[0])
-        fill(network, from_original(state) if is_original(state) else state, found.files[0])
-        self.network = self.compiled(network.eval().to(self.torch_device))
+        self.network = self.compiled(load_raft(self.builder, found.files[0]).to(self.torch_device))
         self.transforms = optical_flow.Raft_Large_Weights.DEFAULT.transforms()  # the same for both networks
 
     def __call__(self, clip: Any) -> Result:
@@ -147,6 +145,24 @@ class RaftSmall(Raft):
     licence: ClassVar[str] = terms("raft-small")
     builder: ClassVar[str] = "raft_small"
     vram_gb: ClassVar[float] = 4.0
+
+
+def load_raft(builder: str, path: Path) -> "torch.nn.Module":
+    """Load torchvision's RAFT from a file with its tensor names or the original's.
+
+    Args:
+        builder: raft_large or raft_small.
+        path: the file.
+
+    Raises:
+        BadInput: the file is damaged or for another network.
+    """
+    from torchvision.models import optical_flow
+
+    network: torch.nn.Module = getattr(optical_flow, builder)(weights=None)
+    state = read_state(path)
+    fill(network, from_original(state) if is_original(state) else state, path)
+    return network.eval()
 
 
 def _work_size(height: int, width: int, max_side_px: int) -> tuple[int, int]:

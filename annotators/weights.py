@@ -1,7 +1,7 @@
 """Weights that the user brings: where they are looked for, what is said when they are missing, their hash.
 
 An expert's files are looked for in `--weights DIR`, then in the folder that OPENUNI_WEIGHTS names, then in the caches
-of the Hugging Face Hub and of torch.hub. Nothing is ever downloaded here.
+of the Hugging Face Hub, torch.hub, OpenAI's clip and VBench. Nothing is ever downloaded here.
 """
 
 import hashlib
@@ -17,6 +17,8 @@ from openuni.engine.atomic import sha256_of
 from openuni.errors import BadInput, MissingWeights, UnknownName
 
 VARIABLE = "OPENUNI_WEIGHTS"
+VBENCH_VARIABLE = "VBENCH_CACHE_DIR"
+"""VBench's own variable for its cache; unset: ~/.cache/vbench."""
 
 
 class Found(NamedTuple):
@@ -24,7 +26,7 @@ class Found(NamedTuple):
 
     folder: Path
     files: tuple[Path, ...]
-    """In the order of `Expert.files`."""
+    """In the order of `Expert.files`, or `Expert.instead` alone."""
 
 
 def expert_called(name: str) -> Expert:
@@ -78,10 +80,15 @@ def places(expert: Expert, weights: str | Path | None = None) -> Iterator[Path]:
                 yield Path(root, expert.hub)
             if not any(file.name in ("config.json", "model.safetensors", "end2end.onnx") for file in expert.files):
                 yield Path(root)  # file names that tell whose they are
+            if expert.vbench:
+                yield Path(root, expert.vbench)
     if expert.hub:
         yield from _hub_snapshots(expert.hub)
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     yield Path(os.environ.get("TORCH_HOME") or cache_home / "torch", "hub", "checkpoints")
+    if expert.vbench:
+        yield Path(os.environ.get(VBENCH_VARIABLE) or Path.home() / ".cache" / "vbench", expert.vbench)
+        yield Path.home() / ".cache" / "clip"  # where OpenAI's package keeps what it fetches
 
 
 def weights_hash(*found: Found) -> str:
@@ -143,7 +150,9 @@ def state_of(name: str, weights: str | Path | None = None) -> State:
         found = find_weights(name, weights)
     except MissingWeights as error:
         return State(None, str(error), ())
-    known = zip(expert_called(name).files, found.files, strict=True)
+    expert = expert_called(name)
+    files = expert.files if len(found.files) == len(expert.files) else (expert.instead,)
+    known = [(file, path) for file, path in zip(files, found.files, strict=True) if file is not None]
     other = [path.name for file, path in known if path.name == file.name and _differs(file, path)]
     return State(found, "", tuple(other))
 
@@ -161,6 +170,8 @@ def _files_in(folder: Path, expert: Expert) -> tuple[tuple[Path, ...], list[str]
             lacks.append(file.name)
         else:
             found.append(path)
+    if lacks and expert.instead and (folder / expert.instead.name).is_file():
+        return (folder / expert.instead.name,), []
     return tuple(found), lacks
 
 

@@ -14,10 +14,12 @@ HEADLINES: dict[str, tuple[tuple[str, str], ...]] = {
 
 FLOOR = "-floor"
 """Suffix of a headline's protocol: what the truth scores in the form of the answer, benchmark/floor.py."""
-VBENCH = "vbench"
-"""The suite of VBench's dimensions. Their metrics may have a prefix: vbench.dynamic_degree, as others depth.abs_rel."""
+VBENCH, VBENCH_CLIPS = "vbench", "vbench-clips"
+"""The suites of VBench's dimensions: of text, and of controlled and joint generation. Their metrics have a prefix:
+vbench.dynamic_degree, as others depth.abs_rel."""
+VBENCH_SUITES = (VBENCH, VBENCH_CLIPS)
 
 
 def is_headline(suite: str, metric: str, protocol: str) -> bool:
     """Say whether a record is of a headline metric; all of VBench's are."""
-    return suite == VBENCH or (metric, protocol) in HEADLINES.get(metric.partition(".")[0], ())
+    return suite in VBENCH_SUITES or (metric, protocol) in HEADLINES.get(metric.partition(".")[0], ())

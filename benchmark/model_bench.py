@@ -192,6 +192,8 @@ def _suites(config: ModelBenchConfig, can: set[tuple[str, str]], system: str) ->
         suite = make_suite(name)
         if suite.prompted and not (config.suites or config.prompted):
             continue
+        if getattr(suite, "named_only", False) and not config.suites:
+            continue
         why = suite.refuses(_source(suite, config))
         if not why and not can & set(suite.pairs):
             have = ", ".join(sorted({task for task, _ in can})) or "nothing"

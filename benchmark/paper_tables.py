@@ -1,20 +1,24 @@
 """Paper tables: the layouts of UnityVideo's Tables 1 to 4 with the published rows and ours below them.
 
 Ours in Table 1 are two rows. ControlGen: RGB from a map (task cond), mean over the modalities. Unified: RGB made
-jointly with depth (task joint) for the columns of text-to-video, estimation (task est) for masks and depth.
+jointly with depth (task joint) for the columns of text-to-video, estimation (task est) for masks and depth. A run that
+made RGB from text alone stands with the text-to-video systems. VBench's columns are its own means over a suite.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from openuni.benchmark.headline import VBENCH
+from openuni.benchmark.headline import VBENCH_SUITES
 from openuni.benchmark.published import PublishedTable, published
 from openuni.benchmark.radar import Axis, Shape, radar
+from openuni.benchmark.records import Record
 from openuni.benchmark.runs import Named
 from openuni.benchmark.summary import Line, summarise
 from openuni.benchmark.table_form import Cell, Row, Table
+from openuni.benchmark.vbench.aggregate import Mean, means
 from openuni.errors import BadInput
+from openuni.generator import RGB
 from openuni.table import MODALITIES
 
 RADAR_ROWS = ("Wan2.1-14B", "Aether", "UnityVideo (ControlGen)", "UnityVideo (Unified)")
@@ -52,7 +56,8 @@ NOTES = {
     "delta_1_25": "Ours: aligned as AbsRel.",
 }
 """Column -> how ours is computed, where the paper does not say how theirs is."""
-NO_VBENCH = "Not computed: this run has no records of suite vbench."
+NO_VBENCH = "Not computed: this run has no records of suite vbench or vbench-clips."
+TEXT_ROW = " (text to video)"
 PUBLISHED = "Published figure ({source}), not measured here. Its protocol is unknown: {unknown}."
 
 
@@ -84,15 +89,17 @@ def ablation_table(number: int, runs: Sequence[Named] = (), *, intervals: bool =
     paper = published(number)
     rows = _published_rows(paper)
     for named in runs:
-        lines = summarise(named.run.records)
+        lines, vbench = summarise(named.run.records), _Vbench(named.run.records)
         made = _modalities(lines, "joint")
         wanted: list[tuple[str, str, list[str]]] = {
             2: [(f", {name}", "joint", [name]) for name in made or ["depth"]],
             3: [(" ControlGen", "cond", _modalities(lines, "cond")), (" JointGen", "joint", made)],
             4: [("", "joint", made)],
         }[number]
+        if _only_text(lines):
+            wanted = [(TEXT_ROW, "text", [RGB])]
         for suffix, task, modalities in wanted:
-            cells = [_generated(lines, column, task, modalities, intervals=intervals) for column in paper.columns]
+            cells = [vbench.cell(column, task, modalities, intervals=intervals) for column in paper.columns]
             rows.append(_ours(named, suffix, cells, ""))
     return _table(paper, rows, runs)
 
@@ -114,16 +121,26 @@ def _ours1(named: Named, paper: PublishedTable, *, by_modality: bool, intervals:
     lines = summarise(named.run.records)
     if all(line.suite == "annotators" for line in lines):
         return _annotator_rows(named, lines, paper, intervals=intervals)
-    unified = paper.groups["unified"]
+    unified, vbench = paper.groups["unified"], _Vbench(named.run.records)
+    text = [vbench.cell(column, "text", [RGB], intervals=intervals) for column in paper.columns[:4]]
+    spoken = _ours(named, TEXT_ROW, [*text, *[Cell()] * 4], paper.groups["t2v"])
+    if _only_text(lines):
+        return [spoken]
     modalities = _modalities(lines, "cond")
-    control = [_generated(lines, column, "cond", modalities, intervals=intervals) for column in paper.columns[:4]]
+    control = [vbench.cell(column, "cond", modalities, intervals=intervals) for column in paper.columns[:4]]
     rows = [_ours(named, " (ControlGen)", [*control, *[Cell()] * 4], unified)]
     for one in modalities if by_modality else ():
-        cells = [_generated(lines, column, "cond", [one], intervals=intervals) for column in paper.columns[:4]]
+        cells = [vbench.cell(column, "cond", [one], intervals=intervals) for column in paper.columns[:4]]
         rows.append(_ours(named, f" (ControlGen, {one})", [*cells, *[Cell()] * 4], unified))
-    joint = [_generated(lines, column, "joint", ["depth"], intervals=intervals) for column in paper.columns[:4]]
+    joint = [vbench.cell(column, "joint", ["depth"], intervals=intervals) for column in paper.columns[:4]]
     estimated = [_estimated(lines, column, "", intervals=intervals) for column in paper.columns[4:]]
-    return [*rows, _ours(named, " (Unified)", [*joint, *estimated], unified)]
+    rows.append(_ours(named, " (Unified)", [*joint, *estimated], unified))
+    return [spoken, *rows] if any(line.suite in VBENCH_SUITES and line.task == "text" for line in lines) else rows
+
+
+def _only_text(lines: Sequence[Line]) -> bool:
+    """Whether a run made RGB from text and nothing else: videos, or a text-to-video model."""
+    return {line.task for line in lines} == {"text"}
 
 
 def _annotator_rows(named: Named, lines: list[Line], paper: PublishedTable, *, intervals: bool) -> list[Row]:
@@ -196,25 +213,44 @@ def _modalities(lines: Sequence[Line], task: str) -> list[str]:
     return [name for name in MODALITIES if name in asked]
 
 
-def _generated(lines: Sequence[Line], column: str, task: str, modalities: Sequence[str], *, intervals: bool) -> Cell:
-    """A dimension of VBench in percent, mean over modalities that have it."""
-    found = [
-        line
-        for line in lines
-        if line.suite == VBENCH
-        and line.task == task
-        and line.modality in modalities
-        and line.metric.rpartition(".")[2] == column
-    ]
-    given = [line for line in found if line.mean is not None]
-    if not given:
-        return Cell("n/a", (_why_not(lines, found, task),))
-    mean = float(np.mean([line.mean for line in given]))
-    (first, *others) = given
-    text = _number(100 * mean, column)
-    if others:
-        return Cell(text, ("Mean over " + ", ".join(line.modality for line in given) + ".",))
-    return Cell(text + _ends(first, column, 100.0 if intervals else None))
+class _Vbench:
+    """A run's numbers of VBench: its own means over each suite, and the intervals of its lines."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.lines = summarise(records)
+        groups: dict[tuple[str, str], list[Record]] = {}
+        for one in records:
+            if one.suite in VBENCH_SUITES:
+                groups.setdefault((one.task, one.modality), []).append(one)
+        self.means = {key: means(group) for key, group in groups.items()}
+
+    def cell(self, column: str, task: str, modalities: Sequence[str], *, intervals: bool) -> Cell:
+        """A dimension in percent, mean over modalities that have it."""
+        asked = {one: self.means.get((task, one), {}).get(column) for one in modalities}
+        given = {one: mean.value for one, mean in asked.items() if mean is not None and mean.value is not None}
+        if not given:
+            return Cell("n/a", (self._why_not([one for one in asked.values() if one is not None], task),))
+        text = _number(100 * float(np.mean(list(given.values()))), column)
+        if len(given) > 1:
+            return Cell(text, ("Mean over " + ", ".join(given) + ".",))
+        (modality,) = given
+        line = next(
+            line for line in self.lines
+            if line.suite in VBENCH_SUITES and (line.task, line.modality) == (task, modality)
+            and line.metric.rpartition(".")[2] == column
+        )  # fmt: skip
+        without = asked[modality].without  # type: ignore[union-attr]
+        notes = (f"{line.clips} of {line.clips + without} clips have a value.",) if without else ()
+        return Cell(text + _ends(line, column, 100.0 if intervals else None), notes)
+
+    def _why_not(self, asked: Sequence[Mean], task: str) -> str:
+        if not any(line.task == task for line in self.lines):
+            return f"Task {task} was not asked in this run."
+        if asked:
+            return f"No clip has a value: {asked[0].reason.replace('_', ' ')}."
+        if not any(line.suite in VBENCH_SUITES for line in self.lines):
+            return NO_VBENCH
+        return "This dimension is not in the run's records."
 
 
 def _estimated(lines: Sequence[Line], column: str, system: str, *, intervals: bool) -> Cell:
@@ -232,16 +268,6 @@ def _estimated(lines: Sequence[Line], column: str, system: str, *, intervals: bo
     line = found[0]
     notes = (f"{line.clips} of {line.clips + line.without} clips have a value.",) if line.without else ()
     return Cell(_number(factor * mean, column) + _ends(line, column, factor if intervals else None), notes)
-
-
-def _why_not(lines: Sequence[Line], found: Sequence[Line], task: str) -> str:
-    if not any(line.task == task for line in lines):
-        return f"Task {task} was not asked in this run."
-    if found:
-        return "No clip has a value."
-    return (
-        NO_VBENCH if not any(line.suite == VBENCH for line in lines) else "This dimension is not in the run's records."
-    )
 
 
 def _ends(line: Line, column: str, factor: float | None) -> str:

@@ -14,6 +14,7 @@ from openuni.benchmark.predictions import PREDICTIONS
 from openuni.benchmark.records import RECORDS, Record
 from openuni.benchmark.suite import Item, Suite
 from openuni.benchmark.summary import summarise
+from openuni.benchmark.vbench.aggregate import section
 from openuni.engine.atomic import sha256_of, write_bytes
 from openuni.generator import Generator
 from openuni.run import versions
@@ -71,7 +72,8 @@ def write_results(path: Path, records: Sequence[Record], asked: Asked) -> None:
             for (suite, task, modality), reason in asked.not_asked.items()
         ],
         "metrics": {name: about_metric(name) for name in dict.fromkeys(one.metric for one in records)},
-        "results": _lines(records, [suite.name for suite in asked.suites]),
+        "vbench": section(records),
+        "results": result_lines(records, [suite.name for suite in asked.suites]),
     }
     text = json.dumps(told, indent=1, default=str, allow_nan=False)
     write_bytes(path, text.encode() + b"\n")
@@ -85,8 +87,8 @@ def about_metric(name: str) -> dict[str, Any]:
     return {"unit": "share" if name.endswith(COVERAGE) else "", "higher_is_better": None}
 
 
-def _lines(records: Sequence[Record], suites: Sequence[str]) -> list[dict[str, Any]]:
-    """Means with intervals, suite by suite."""
+def result_lines(records: Sequence[Record], suites: Sequence[str]) -> list[dict[str, Any]]:
+    """Return means with intervals, suite by suite."""
     found = []
     for suite in suites:
         for line in summarise([one for one in records if one.suite == suite]):

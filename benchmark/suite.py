@@ -32,7 +32,10 @@ class Item:
 
 
 class Suite(Protocol):
-    """A suite. Made without arguments in each worker; `setup` loads what scoring needs."""
+    """A suite. Made without arguments in each worker; `setup` loads what scoring needs.
+
+    One that costs far more than the others has an attribute `named_only = True`: it is run only where it is named.
+    """
 
     name: str
     """Its key in SUITES."""

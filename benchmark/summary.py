@@ -73,6 +73,8 @@ def bounds_of(metric: str) -> tuple[float, float]:
     found = load("metric", METRICS, metric)
     if found.unit == "%":
         return 0.0, 100.0
+    if found.unit == "cosine":
+        return -1.0, 1.0
     return 0.0, 1.0 if found.unit == "1" and found.higher_is_better else float("inf")
 
 

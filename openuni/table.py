@@ -177,8 +177,17 @@ METRICS = {
     "refract.found": "openuni.benchmark.metrics.refract:FOUND",
     "refract.break": "openuni.benchmark.metrics.refract:BREAK",
     "refract.break_error": "openuni.benchmark.metrics.refract:BREAK_ERROR",
+    "vbench.subject_consistency": "openuni.benchmark.metrics.vbench:SUBJECT",
+    "vbench.background_consistency": "openuni.benchmark.metrics.vbench:BACKGROUND",
+    "vbench.temporal_flickering": "openuni.benchmark.metrics.vbench:FLICKERING",
+    "vbench.motion_smoothness": "openuni.benchmark.metrics.vbench:SMOOTHNESS",
+    "vbench.dynamic_degree": "openuni.benchmark.metrics.vbench:DYNAMIC",
+    "vbench.aesthetic_quality": "openuni.benchmark.metrics.vbench:AESTHETIC",
+    "vbench.imaging_quality": "openuni.benchmark.metrics.vbench:IMAGING",
+    "vbench.overall_consistency": "openuni.benchmark.metrics.vbench:OVERALL",
+    "vbench.static": "openuni.benchmark.metrics.vbench:STATIC",
 }
-"""Functions of arrays, by modality; plain: of generated RGB. docs/metrics.md says what each means and averages over."""
+"""Functions of arrays, by modality; plain, vbench: of generated RGB. docs/metrics.md explains them."""
 
 TIERS = {
     "fast": "openuni.benchmark.synth.shade:FastTier",
@@ -236,6 +245,8 @@ SUITES = {
     "unibench-est": "openuni.benchmark.suites.unibench_est:UniBenchEst",
     "plain": "openuni.benchmark.suites.plain:Plain",
     "physics-refract": "openuni.benchmark.suites.physics_refract:PhysicsRefract",
+    "vbench": "openuni.benchmark.suites.vbench:VBench",
+    "vbench-clips": "openuni.benchmark.suites.vbench:VBenchClips",
 }
 """What `openuni bench --suite` scores models on; openuni/benchmark/suite.py has the door they stand behind."""
 

@@ -14,7 +14,7 @@ class Metric:
     name: str
     """Its key in METRICS: modality.metric."""
     unit: str
-    """Unit of the value: "m", "px", "%", or "1" for a pure number."""
+    """Unit of the value: "m", "px", "%", or "1" for a pure number, "cosine" for one from -1 to 1."""
     higher_is_better: bool | None
     """None: neither way is."""
     protocol: str

@@ -17,6 +17,9 @@ from openuni.benchmark.synth.truth import Truth
 from openuni.errors import BadInput, first_line
 from openuni.modality import Map
 
+VIDEOS = "videos"
+"""Kind of a run of `openuni bench --videos`: its answers are the files in the data's folder."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
@@ -52,13 +55,16 @@ class Answers:
         if any(Path(part).name != part for part in (task, modality, sample)):
             return replace(shown, problems=(f"{task}, {modality}, {sample}: no names of files",))
         try:
-            shown = self._with_sample(shown)
+            if task != "text":  # a prompt has no clip
+                shown = self._with_sample(shown)
         except (BadInput, OSError, ValueError, KeyError) as error:
             problems.append(f"input and truth cannot be read: {first_line(error)}")
         try:
             folder = prediction_folder(self.run.folder, task, modality, sample, seed)
             if (self.run.folder / PREDICTIONS).is_dir():
                 shown = _with_prediction(shown, folder)
+            elif self.run.about.get("model", {}).get("kind") == VIDEOS:
+                shown = self._with_video(shown)
             else:
                 shown = replace(shown, map=self._annotated(modality, sample, system))
         except (BadInput, OSError, ValueError, KeyError) as error:
@@ -70,6 +76,14 @@ class Answers:
             raise BadInput("the run does not say where its data are")
         clip = read_clip(find_clip(self.data, shown.sample))
         return replace(shown, rgb=clip.rgb, truth=clip.truth, fps=clip.fps, caption=clip.caption)
+
+    def _with_video(self, shown: Shown) -> Shown:
+        from openuni.benchmark.vbench.frames import read_video
+
+        if self.data is None:
+            raise BadInput("the run does not say where its videos are")
+        video = read_video(self.data / shown.sample)
+        return replace(shown, frames=video.rgb, fps=video.fps)
 
     def _annotated(self, modality: str, sample: str, system: str) -> Map:
         """A map from the shards that a ledger of this modality points to, of this annotator."""

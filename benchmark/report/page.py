@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from openuni.benchmark.headline import is_headline
+from openuni.benchmark.headline import VBENCH_SUITES, is_headline
 from openuni.benchmark.paper_tables import table1, table1_radar
 from openuni.benchmark.records import Record
 from openuni.benchmark.report.answers import Answers, Shown
@@ -24,6 +24,7 @@ from openuni.benchmark.report.ranking import best_and_worst, failures, ranked, r
 from openuni.benchmark.report.tiles import Tile, tiles
 from openuni.benchmark.runs import BenchRun, Named
 from openuni.benchmark.summary import Line, summarise
+from openuni.benchmark.vbench.aggregate import NOT_ASKED
 from openuni.engine.atomic import write_bytes
 from openuni.run import versions
 
@@ -66,6 +67,8 @@ class Section:
     suspicious: Counter[str]
     about: Mapping[str, tuple[str, bool | None]] = field(default_factory=dict)
     """Metric -> unit and whether higher is better."""
+    topic: str = ""
+    """Of a section about one of VBench's dimensions: which."""
 
 
 def write_report(
@@ -91,10 +94,16 @@ def write_report(
 
 
 def questions(run: BenchRun) -> list[list[Record]]:
-    """Group a run's records by suite, task, modality and system, in their order."""
-    groups: dict[tuple[str, str, str, str], list[Record]] = {}
+    """Group a run's records by suite, task, modality and system, in their order; those of VBench by dimension too.
+
+    VBench's dimensions rank clips each in its own way, so each has its own best and worst. What the official suite does
+    not ask of a clip is left out.
+    """
+    groups: dict[tuple[str, str, str, str, str], list[Record]] = {}
     for one in run.records:
-        groups.setdefault((one.suite, one.task, one.modality, one.system), []).append(one)
+        dimension = one.metric if one.suite in VBENCH_SUITES else ""
+        if one.flags != NOT_ASKED:
+            groups.setdefault((one.suite, one.task, one.modality, one.system, dimension), []).append(one)
     return list(groups.values())
 
 
@@ -134,6 +143,7 @@ def section(run: BenchRun, records: list[Record], answers: Answers, clips: int, 
         *(pair or ("", "")), run.unit(pair[0]) if pair else "", tuple(charts), tuple(lines), tuple(best), tuple(worst),
         failures(records), suspicious(records),
         {line.metric: (run.unit(line.metric), run.direction(line.metric)) for line in lines},
+        first.metric.rpartition(".")[2].replace("_", " ") if first.suite in VBENCH_SUITES else "",
     )  # fmt: skip
 
 

@@ -32,6 +32,10 @@ def run_bench(
         list[str] | None,
         typer.Option(help="Suite; may be repeated. [default: all that the data serves]", show_default=False),
     ] = None,
+    videos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of anybody's videos, to score on VBench's dimensions.", show_default=False),
+    ] = None,
     annotator: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,7 +59,8 @@ def run_bench(
     prompts: Annotated[
         Path | None,
         typer.Option(
-            help="Prompts for suites of prompts: one a line, or JSON; such suites are then run. [default: our own 100]",
+            help="Prompts for suites of prompts: one a line, or JSON; such suites are then run. With --videos: JSON "
+            "{video: prompt}, or VBench_full_info.json. [default: our own 100; the videos' names]",
             show_default=False,
         ),
     ] = None,
@@ -71,6 +76,10 @@ def run_bench(
     predict_only: Annotated[bool, typer.Option("--predict-only", help="Write predictions, score nothing.")] = False,
     unit_size: Annotated[
         int | None, typer.Option(help="Clips committed at a time. [default: at most 256]", show_default=False)
+    ] = None,
+    vbench_results: Annotated[
+        list[Path] | None,
+        typer.Option(help="VBench's own ..._eval_results.json, for dimensions not computed here.", show_default=False),
     ] = None,
     weights: Weights = None,
     ray: Ray = "auto",
@@ -91,11 +100,27 @@ def run_bench(
     from openuni.errors import BadInput
 
     spread = (ray, workers, max_error_fraction, retry)
-    if model is not None and annotator:
-        raise BadInput("--model and --annotator are two benches: give one of them.")
+    if sum(one is not None for one in (model, videos, annotator or None)) > 1:
+        raise BadInput("--model, --videos and --annotator are benches of their own: give one of them.")
+    if vbench_results and videos is None:
+        raise BadInput("--vbench-results: only --videos takes that.")
+    if videos is not None:
+        from openuni.cli.bench_videos import score_folder
+
+        refuse({"--samples": samples is not None, "--seed": seed, "--predict-only": predict_only}, "--model")
+        refuse({"--data": data, "--set": set_}, "--model and --annotator")
+        score_folder(
+            videos, tuple(suite or ()), out, prompts=prompts, results=tuple(vbench_results or ()), weights=weights,
+            limit=limit, unit_size=unit_size, spread=spread,
+        )  # fmt: skip
+        return
     if model is not None:
         from openuni.cli.bench_model import score_model
 
+        if weights is not None:
+            from openuni.annotators.weights import VARIABLE
+
+            os.environ[VARIABLE] = str(weights.absolute())  # suites are made without arguments, on workers too
         score_model(
             model, tuple(suite or ()), data, out, prompts=prompts, samples=samples, limit=limit, seed=seed,
             predict_only=predict_only, unit_size=unit_size, set_=set_, spread=spread,
@@ -103,13 +128,19 @@ def run_bench(
         return
     if not annotator:
         raise BadInput(
-            "Name what to score: --model ckpt/, or --annotator depth=depth-motion (see openuni list experts)."
+            "Name what to score: --model ckpt/, --videos DIR, or --annotator depth=depth-motion (openuni list experts)."
         )
     given = {"--suite": suite, "--prompts": prompts, "--samples": samples is not None, "--seed": seed}
-    given["--predict-only"] = predict_only
-    if wrong := [name for name, value in given.items() if value]:
-        raise BadInput(f"{', '.join(wrong)}: only --model takes that.")
+    refuse({**given, "--predict-only": predict_only}, "--model")
     _score_annotators(annotator, data, out, weights, limit, unit_size, set_, spread)
+
+
+def refuse(given: dict[str, object], takes: str) -> None:
+    """Raise BadInput for options that only another bench takes."""
+    if wrong := [name for name, value in given.items() if value]:
+        from openuni.errors import BadInput
+
+        raise BadInput(f"{', '.join(wrong)}: only {takes} takes that.")
 
 
 def _score_annotators(

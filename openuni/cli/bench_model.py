@@ -12,6 +12,7 @@ from openuni.cli.options import statuses
 
 if TYPE_CHECKING:
     from openuni.benchmark.model_bench import ModelBenched
+    from openuni.benchmark.records import Record
     from openuni.generator import Generator
 
 OUT = "bench"
@@ -89,6 +90,7 @@ def default_out(model: str, generator: "Generator") -> Path:
 
 def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
     """Print what was asked and answered, the main metrics with intervals, and where everything is."""
+    from openuni.benchmark.headline import VBENCH_SUITES
     from openuni.benchmark.predictions import PREDICTIONS
     from openuni.benchmark.records import RECORDS
     from openuni.benchmark.results import RESULTS
@@ -106,6 +108,8 @@ def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
         main = [line for line in lines if (line.metric, line.protocol) in shown and line.clips]
         if main:
             print_main(main, floors_of(lines))
+        if suite in VBENCH_SUITES and mine:
+            _print_vbench(mine)
         missing = {one.metric: one.flags for one in mine if one.flags.startswith("not_carried:")}
         for reason in dict.fromkeys(missing.values()):
             names = ", ".join(name for name, flags in missing.items() if flags == reason)
@@ -121,3 +125,17 @@ def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
     typer.echo(f"\n{benched.system} on {benched.label}; predictions: {benched.out / PREDICTIONS}")
     if not predict_only:
         typer.echo(f"every number: {benched.out / RECORDS}; means and what decides them: {benched.out / RESULTS}")
+
+
+def _print_vbench(records: "list[Record]") -> None:
+    """Print VBench's numbers of one task, and what would get the missing ones."""
+    from openuni.benchmark.vbench.aggregate import section
+    from openuni.benchmark.vbench.scorer import NO_WEIGHTS, missing_weights
+    from openuni.cli.bench_videos import missing_lines, score_lines
+
+    (scores,) = section(records)
+    lines = score_lines(scores)
+    if any(one.flags == NO_WEIGHTS for one in records):
+        lines += missing_lines(missing_weights())
+    for line in lines:
+        typer.echo(f"  {line}")

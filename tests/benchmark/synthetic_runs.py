@@ -34,7 +34,13 @@ def vbench_records(tasks, samples=4, *, metrics=VBENCH, shift=0.0):
     """Values of VBench's dimensions, raw: 0 to 1."""
     return [
         record(
-            f"vbench.{name}", value - shift, f"prompt-{n}", suite="vbench", task=task, modality=modality, protocol=""
+            f"vbench.{name}",
+            value - shift,
+            f"prompt-{n}",
+            suite="vbench",
+            task=task,
+            modality=modality,
+            protocol="vbench",
         )
         for task, modality in tasks
         for name, value in metrics.items()

@@ -205,7 +205,7 @@ def test_the_command_scores_prints_and_refuses_mixing(rendered, tmp_path):
     assert "rendered, unibench-est: est depth: 1 of 1 scored" in done.output and "depth.abs_rel" in done.output
     assert "n/a: flow.fl: scale unknown" in done.output and "results.json" in done.output
     mixed = CliRunner().invoke(app, [*options, "--annotator", "flow=flow-dis"])
-    assert isinstance(mixed.exception, BadInput) and "two benches" in str(mixed.exception)
+    assert isinstance(mixed.exception, BadInput) and "give one of them" in str(mixed.exception)
     alone = CliRunner().invoke(app, ["bench", "--annotator", "flow=flow-dis", "--predict-only"])
     assert isinstance(alone.exception, BadInput) and "only --model takes that" in str(alone.exception)
 

@@ -132,7 +132,7 @@ def test_what_is_absent_is_na_with_its_reason(tmp_path):
     joint = record("joint.x", 1.0, "s", task="joint", suite="unibench-gen")
     run = write_run(tmp_path / "gen", [joint])
     (_, unified) = [row for row in table1(named_runs([str(run)])).rows if row.ours]
-    assert unified.cells[1].notes == ("Not computed: this run has no records of suite vbench.",)
+    assert unified.cells[1].notes == ("Not computed: this run has no records of suite vbench or vbench-clips.",)
     lost = [one._replace(value=None, flags="absent:static") for one in depth_records(3)]
     run = write_run(tmp_path / "lost", [*lost[:3], *depth_records(3)[3:]])
     (_, unified) = [row for row in table1(named_runs([str(run)])).rows if row.ours]

@@ -1,0 +1,1 @@
+"""Networks that only VBench's dimensions need, under their original tensor names. Written from their papers."""

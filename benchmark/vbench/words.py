@@ -1,0 +1,52 @@
+"""Feature of clip and prompt: ViCLIP on eight frames, and its text tower."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from openuni.annotators.expert import fill, read_state
+from openuni.annotators.weights import Found
+from openuni.benchmark.vbench.feature import Arrays, Feature
+from openuni.benchmark.vbench.frames import ClipFrames, by_parts, middle_frames, viclip_pixels
+from openuni.benchmark.vbench.networks.bpe import Tokenizer
+from openuni.benchmark.vbench.networks.viclip import viclip_of
+from openuni.errors import BadInput
+
+FRAMES = 8
+
+
+class ViClipFeature(Feature):
+    """features (D,): ViCLIP of the clip."""
+
+    name: ClassVar[str] = "viclip"
+    experts: ClassVar[tuple[str, ...]] = ("viclip-l14",)
+
+    def load(self, found: Mapping[str, Found]) -> None:
+        """See Feature.load."""
+        path, merges = found["viclip-l14"].files
+        state = read_state(path)
+        network = viclip_of(state)
+        if network is None:
+            raise BadInput(f"{path} is for another network than ViCLIP. Fetch the file that openuni weights names.")
+        fill(network, state, path)
+        self.network = network.eval().to(self.device)
+        self.tokenizer = Tokenizer(merges)
+        self.texts: dict[str, np.ndarray] = {}
+
+    def __call__(self, clip: ClipFrames) -> Arrays:
+        """See Feature.__call__."""
+        rgb = clip.video.rgb
+        pixels = by_parts(rgb[middle_frames(FRAMES, len(rgb))], viclip_pixels)[None]
+        with torch.inference_mode():
+            return {"features": self.network.vision_encoder(pixels.to(self.device))[0].cpu().numpy()}
+
+    def text(self, prompt: str) -> np.ndarray:
+        """Return a prompt's (D,) feature."""
+        if prompt not in self.texts:
+            numbers = self.tokenizer(prompt, context=self.network.text_encoder.context)
+            with torch.inference_mode():
+                tokens = torch.tensor([numbers], device=self.device)
+                self.texts[prompt] = self.network.text_encoder(tokens)[0].cpu().numpy()
+        return self.texts[prompt]

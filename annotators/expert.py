@@ -43,6 +43,8 @@ class ExpertStage(Stage):
 
     UNHASHED: ClassVar[tuple[str, ...]] = ("weights", "device", "batch_size", "compile")
     """Fields that may differ between runs that resume each other."""
+    alone: ClassVar[bool] = True
+    """Runs on any clip without settings of the user's, so that `openuni weights verify` can run it."""
     vram_gb: ClassVar[float] = VRAM_GB
     """Memory of a GPU that one worker should have to itself."""
 

@@ -33,6 +33,7 @@ class OpenS2VMasks(FollowedMasks):
     expert: ClassVar[str] = "opens2v-masks"
     licence: ClassVar[str] = terms("opens2v-masks")
     vram_gb: ClassVar[float] = 6.0
+    alone: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Make sure that there are files, then as FollowedMasks."""

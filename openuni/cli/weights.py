@@ -50,7 +50,7 @@ def verify(
     """Run experts on a rendered clip and compare with the truth; exit 1 if a result is out of its range."""
     from openuni.annotators.weights import missing_packages, state_of
     from openuni.benchmark.verify_experts import verify as run_verify
-    from openuni.table import ANNOTATORS
+    from openuni.table import ANNOTATORS, load
 
     folder = None if weights is None else str(weights)
     chosen = names or _wanted(profile)
@@ -61,7 +61,7 @@ def verify(
         from openuni.annotators.experts import EXPERTS
 
         here = [one for one in chosen if state_of(one, folder).found and not missing_packages(EXPERTS[one])]
-        chosen = [one for one in here if one in ANNOTATORS]
+        chosen = [one for one in here if one in ANNOTATORS and load("expert", ANNOTATORS, one).alone]
         if not chosen:
             raise BadInput("No expert's weights are here. openuni weights says where they belong and what gets them.")
     verdicts = run_verify(chosen, folder)

@@ -52,7 +52,7 @@ def test_the_table_ends_with_what_is_here_and_shows_commands_whole(folder):
 
 def test_a_profile_lists_its_members_and_what_they_use():
     names = [row["expert"] for row in json.loads(run("--profile", "commercial", "--json").stdout)]
-    assert names == ["depth-anything-v2-small", "sam", "sam2.1-large"]  # flow-dis has no weights
+    assert names == ["depth-anything-v2-small", "sam", "sam2.1-large", "dwpose", "yolox-l"]  # flow-dis has no weights
     with pytest.raises(UnknownName, match="Unknown profile 'papr'. Did you mean 'paper'"):
         run("--profile", "papr")
 
@@ -71,11 +71,14 @@ def test_doctor_says_which_sets_would_run(folder, tmp_path, monkeypatch):
     assert said["experts paper"].advice == "If you need it: openuni weights --profile paper"
     monkeypatch.setenv("OPENUNI_WEIGHTS", str(folder))
     said = {check.name: check for check in check_experts()}
-    assert said["experts commercial"].found == "not here: sam, sam2.1-large"
+    assert said["experts commercial"].found == "not here: sam, sam2.1-large, dwpose, yolox-l"
     save_sam(tmp_path / "w" / "sam")
     save_sam2(tmp_path / "w" / "sam2.1-hiera-large")
     save_depth_anything(tmp_path / "w" / "Depth-Anything-V2-Small-hf")
     monkeypatch.setenv("OPENUNI_WEIGHTS", str(tmp_path / "w"))
+    said = {check.name: check for check in check_experts()}
+    assert said["experts commercial"].found == "not here: dwpose, yolox-l"
+    monkeypatch.setitem(EXPERT_SETS, "commercial", ("depth-anything-v2-small", "flow-dis", "sam"))
     said = {check.name: check for check in check_experts()}
     assert said["experts commercial"].status == "ok"
 
@@ -89,9 +92,42 @@ def test_verify_passes_truth_and_embedded_flow_and_refuses_random_networks(folde
     assert "2 of 4 experts are out of range: raft-small, depth-anything-v2-small" in done.stdout
 
 
+def test_the_bound_of_masks_passes_everything_and_persons_alone_and_refuses_one_mask_for_all(tmp_path):
+    import numpy as np
+
+    from openuni.benchmark.judge import judge
+    from openuni.modality import Map
+
+    truth = module.rendered_truth(tmp_path)
+    bound = module.BOUNDS["segmentation"]
+    seen = truth.segmentation
+    ground = np.where(seen > 0, seen, 60 + np.arange(seen.shape[1])[:, None] // 64)  # and the background in stripes
+    maps = {
+        "everything": ground,
+        "persons": np.where(np.isin(seen, truth.person_ids), seen, 0),
+        "one": np.ones_like(seen),
+        "elsewhere": np.roll(seen, seen.shape[2] // 2, axis=2),
+    }
+
+    def passes(data):
+        scored = judge("segmentation", Map(data=data.astype(np.uint8)), truth)
+        value = next(one.value for one in scored if (one.metric, one.protocol) == (bound.metric, bound.protocol))
+        return value >= module.bound_of("segmentation", truth)
+
+    assert {name: passes(data) for name, data in maps.items()} == {
+        "everything": True, "persons": True, "one": False, "elsewhere": False,
+    }  # fmt: skip
+
+
 def test_verify_says_what_kept_an_expert_from_running(tmp_path):
     (one,) = module.verify(["depth-pro"], str(tmp_path))
     assert not one.ok and one.said.startswith("Weights of depth-pro: config.json")
+
+
+def test_verify_leaves_out_what_needs_the_users_settings(tmp_path):
+    save_sam2(tmp_path / "sam2.1-hiera-large")  # all that opens2v-masks needs of weights
+    with pytest.raises(BadInput, match="No expert's weights are here"):
+        run("verify", "--weights", tmp_path)
 
 
 def test_verify_without_any_weights_is_a_clear_line(tmp_path):

@@ -59,7 +59,7 @@ def test_a_profile_lists_its_members_and_what_they_use():
 
 def test_every_expert_with_weights_has_a_loader_and_every_set_is_made_of_parts():
     for name, expert in EXPERTS.items():
-        table = {"filter": FILTERS, "shared": EXPERTS}.get(expert.modality, ANNOTATORS)
+        table = {"filter": FILTERS, "shared": EXPERTS, "vbench": EXPERTS}.get(expert.modality, ANNOTATORS)
         assert name in table, name
     allowed = [name for name in EXPERT_SETS["commercial"] if name in EXPERTS]
     assert all(EXPERTS[one].commercial for name in allowed for one in (name, *EXPERTS[name].uses))

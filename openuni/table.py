@@ -201,6 +201,7 @@ IMPORTERS = {
     "spring": "openuni.benchmark.importers.spring:Spring",
     "tartanair": "openuni.benchmark.importers.tartanair:TartanAir",
     "kubric": "openuni.benchmark.importers.kubric:Kubric",
+    "released": "openuni.benchmark.importers.released:Released",
 }
 """Readers of others' renders and datasets, for `openuni unibench import`."""
 

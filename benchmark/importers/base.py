@@ -48,6 +48,7 @@ class Raw:
     """(T, 4, 4) world to camera, x right, y down, z forward."""
     fps: float | None = None
     """Frame rate, if the data tells it."""
+    caption: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     """JSON-able; what a reader of the truth should know of where it is from."""
 
@@ -167,7 +168,7 @@ def finish(name: str, raw: Raw, importer: Importer) -> RenderedClip:
     truth = Truth(**arrays, behind_glass=UNKNOWN_GLASS, classes=None)
     rgb = np.ascontiguousarray(raw.rgb[:, :height, :width])
     return RenderedClip(
-        name=name, family=importer.kind, seed=None, caption="", fps=float(fps), tier=importer.kind, rgb=rgb,
+        name=name, family=importer.kind, seed=None, caption=raw.caption, fps=float(fps), tier=importer.kind, rgb=rgb,
         truth=truth, facts=facts,
     )  # fmt: skip
 

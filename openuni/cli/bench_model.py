@@ -13,6 +13,7 @@ from openuni.cli.options import statuses
 if TYPE_CHECKING:
     from openuni.benchmark.model_bench import ModelBenched
     from openuni.benchmark.records import Record
+    from openuni.engine.run import Engine
     from openuni.generator import Generator
 
 OUT = "bench"
@@ -66,6 +67,8 @@ def score_model(
             from openuni.benchmark.frozen_data import frozen_data
 
             data = frozen_data(out, generator.size(), limit=limit, whole=bool(gpus), engine=engine)
+        elif data is not None:
+            data = _usable(data, out, limit, engine)
         config = ModelBenchConfig(
             model=model, data=data, out=out, suites=suites, prompts=prompts, prompted=bare or prompts is not None,
             samples=samples, limit=limit, prompt_limit=None if suites or gpus or not bare else MINI_PROMPTS, seed=seed,
@@ -77,6 +80,21 @@ def score_model(
     finally:
         engine.close()
     print_model(benched, predict_only=predict_only)
+
+
+def _usable(data: Path, out: Path, limit: int | None, engine: "Engine") -> Path:
+    """The data itself, or of a released UniBench what suites can use, brought beside the output."""
+    from openuni.benchmark.importers.released_set import is_released, released_data
+
+    if not is_released(data):
+        return data
+    brought = released_data(data, out, limit=limit, engine=engine)
+    typer.echo(f"{data} is a released UniBench; what suites use of it: {brought.folder}", err=True)
+    for reason, count in brought.failed.most_common():
+        typer.echo(f"left out  {count:,} rows: {reason}", err=True)
+    if brought.no_estimation:
+        typer.echo(f"no samples of estimation: {brought.no_estimation}", err=True)
+    return brought.folder
 
 
 def default_out(model: str, generator: "Generator") -> Path:

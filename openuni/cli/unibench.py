@@ -137,7 +137,7 @@ def show(
 
 @unibench.command("import")
 def import_dataset(
-    kind: Annotated[str, typer.Argument(help="ue, sintel, spring, tartanair or kubric.", show_default=False)],
+    kind: Annotated[str, typer.Argument(help="ue, sintel, spring, tartanair, kubric or released.", show_default=False)],
     root: Annotated[Path, typer.Option(help="Folder of the data.", show_default=False)],
     out: Out,
     frames: FrameRange = None,

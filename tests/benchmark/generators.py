@@ -1,5 +1,6 @@
 """Generators for tests: the truth as a prediction, with faults on demand."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class Truth:
     missing: str = ""
     interrupted_after: int = -1
     wrong_size: bool = False
+    pause_s: float = 0.0
 
     name = "truth"
 
@@ -45,6 +47,7 @@ class Truth:
     def __call__(self, ask):
         if len(ASKED) == self.interrupted_after:
             raise KeyboardInterrupt
+        time.sleep(self.pause_s)
         ASKED.append((ask.task, ask.modality, ask.sample, ask.number, ask.seed))
         if self.fails_on and ask.sample.startswith(self.fails_on):
             raise RuntimeError("the model fell over")

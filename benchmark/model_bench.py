@@ -28,7 +28,7 @@ from openuni.engine.retry import check_statuses, reopen
 from openuni.engine.run import Engine, run
 from openuni.engine.stage import Stage
 from openuni.errors import BadInput, RunFailed
-from openuni.generator import Generator, make_generator
+from openuni.generator import Generator, make_generator, unanswered
 from openuni.run import RunFolder
 from openuni.table import SUITES
 
@@ -212,7 +212,7 @@ def _suites(config: ModelBenchConfig, can: set[tuple[str, str]], system: str) ->
 
 def _not_asked(suites: Sequence[Suite], generator: Generator) -> dict[tuple[str, str, str], str]:
     """Questions of the suites that the system says it cannot answer, with its reasons."""
-    reasons: Mapping[tuple[str, str], str] = getattr(generator, "unanswered", dict)()
+    reasons = unanswered(generator)
     return {(suite.name, *pair): reasons[pair] for suite in suites for pair in suite.pairs if pair in reasons}
 
 

@@ -138,7 +138,8 @@ class DiffusersModel:
         size = working_size(ask, short_side_px=self._short_side_px, grid=grid, stride=self._stride)
         at_least = -(-((self.num_frames or 1) - 1) // self._stride) * self._stride + 1
         frames, height, width = max(size[0], at_least), *size[1:]
-        call, about, control = self._sampling(), {}, None
+        call, control = self._sampling(), None
+        about: dict[str, Any] = {}
         if ask.task == "cond":
             assert ask.map is not None, "cond gives a map"
             small = resized_map(ask.modality, ask.map, height=height, width=width, smooth=False)

@@ -167,6 +167,12 @@ def make_generator(text: str, settings: Mapping[str, str] | None = None) -> Gene
     return _made(load("kind of model", GENERATORS, OWN), text, settings)
 
 
+def unanswered(generator: Generator) -> Mapping[tuple[str, str], str]:
+    """Return (task, modality) -> why a generator cannot be asked that, where it says so."""
+    told: Mapping[tuple[str, str], str] = getattr(generator, "unanswered", dict)()
+    return told
+
+
 def is_own(text: str) -> bool:
     """Whether --model names one of our own models: a path, a Hub id or preset:NAME, no other scheme and no class."""
     scheme, colon, _ = text.partition(":")

@@ -122,11 +122,11 @@ def _modality(wanted: Wanted) -> str:
 
 def _refuse(generator: "Generator", wanted: Wanted, name: str) -> None:
     """Raise BadInput for a question that the generator does not answer, or that lacks something."""
-    from openuni.generator import RGB
+    from openuni.generator import RGB, unanswered
 
     pair = (wanted.task, name or RGB)
     if pair not in generator.capabilities():
-        why = getattr(generator, "unanswered", dict)().get(pair)
+        why = unanswered(generator).get(pair)
         can = ", ".join(" ".join(one) for one in generator.capabilities())
         reason = f": {why}" if why else ""
         raise BadInput(f"{generator.name} does not answer {' '.join(pair)}{reason}. It answers {can}.")

@@ -186,6 +186,9 @@ METRICS = {
     "vbench.imaging_quality": "openuni.benchmark.metrics.vbench:IMAGING",
     "vbench.overall_consistency": "openuni.benchmark.metrics.vbench:OVERALL",
     "vbench.static": "openuni.benchmark.metrics.vbench:STATIC",
+    "laws.acceleration_change": "openuni.benchmark.metrics.laws:ACCELERATION_CHANGE",
+    "laws.momentum_sign": "openuni.benchmark.metrics.laws:MOMENTUM_SIGN",
+    "laws.returns": "openuni.benchmark.metrics.laws:RETURNS",
 }
 """Functions of arrays, by modality; plain, vbench: of generated RGB. docs/metrics.md explains them."""
 
@@ -248,6 +251,7 @@ SUITES = {
     "physics-refract": "openuni.benchmark.suites.physics_refract:PhysicsRefract",
     "vbench": "openuni.benchmark.suites.vbench:VBench",
     "vbench-clips": "openuni.benchmark.suites.vbench:VBenchClips",
+    "physics-laws": "openuni.benchmark.suites.physics_laws:PhysicsLaws",
 }
 """What `openuni bench --suite` scores models on; openuni/benchmark/suite.py has the door they stand behind."""
 

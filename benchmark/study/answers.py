@@ -143,7 +143,7 @@ def _read(path: Path, study: Study) -> dict[str, Any]:
 def _votes(path: Path, said: dict[str, Any], pairs: dict[str, Pair]) -> list[Vote]:
     votes, seen = [], set()
     for number, answer in enumerate(said["answers"], 1):
-        pair = pairs.get(answer.get("pair")) if isinstance(answer, dict) else None
+        pair = pairs.get(str(answer.get("pair"))) if isinstance(answer, dict) else None
         if pair is None or pair.key in seen:
             raise BadInput(f"{path}: answer {number} is about no pair of this study, or about one twice.")
         seen.add(pair.key)

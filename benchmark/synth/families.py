@@ -14,6 +14,7 @@ import numpy as np
 from openuni.benchmark.synth.camera import CAMERAS
 from openuni.benchmark.synth.caption import PAINTS, article, join, sky_words, thing_name
 from openuni.benchmark.synth.draft import GROUND_HALF_M, GROUNDS, Draft, texture_seed
+from openuni.benchmark.synth.law_families import collision, fall, hiding
 from openuni.benchmark.synth.rotation import about, quaternion_of, unit
 from openuni.benchmark.synth.scene import Scene, Sky, Thing
 from openuni.benchmark.synth.training_families import plain, varied
@@ -189,6 +190,9 @@ FAMILIES: dict[str, Callable[[Draft], None]] = {
     "plain": plain,
     "varied": varied,
     "crossing": _crossing,
+    "fall": fall,
+    "collision": collision,
+    "hiding": hiding,
 }
 """Family -> what adds its things, people and camera to a draft."""
 CYCLE = (

@@ -13,7 +13,7 @@ def scenes(family, count=40):
 
 
 def test_the_benchmarks_mix_has_none_of_those_that_must_be_named():
-    assert set(FAMILIES) - set(MIXED) == {"plain", "varied", "crossing"}
+    assert set(FAMILIES) - set(MIXED) == {"plain", "varied", "crossing", "fall", "collision", "hiding"}
     assert {family for family, _ in numbered(list(MIXED), 60)} == set(MIXED)
     assert numbered(["varied"], 2) == [("varied", 0), ("varied", 1)]
     assert {family for family, _ in numbered(["plain", "objects"], 4)} == {"plain", "objects"}

@@ -119,7 +119,7 @@ def _doubles(bodies: Bodies, same_place: float) -> float | None:
         return None
     found = 0
     for t in frames:
-        people = np.flatnonzero(bodies.there[t])
+        people = np.flatnonzero(bodies.there[t]).tolist()
         found += any(
             _coincide(bodies, t, first, second, same_place)
             for n, first in enumerate(people)

@@ -128,4 +128,6 @@ def grouped(clip: Clip, found: str | None) -> Clip:
         found: the column `group`; None if it was not scored.
     """
     named = clip.group not in ("", clip.source) or clip.source in OWN_GROUPS
-    return clip if named or found not in GROUPS.values() else replace(clip, group=found)
+    if named or found is None or found not in GROUPS.values():
+        return clip
+    return replace(clip, group=found)

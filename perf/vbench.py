@@ -1,4 +1,4 @@
-"""Claim: decoding and preprocessing of VBench's eight dimensions is at least 4 times as fast as by VBench itself.
+"""How fast VBench's eight dimensions are against VBench's own modules. Goals, none of them shown yet: see GOALS.
 
 `--networks identity`: every network on both sides gives back a part of what it was given, so that what is timed is
 decoding, resizing, padding, conversions and formulas. `--networks seeded`: the published architectures with seeded

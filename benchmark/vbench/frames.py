@@ -80,27 +80,29 @@ class ClipFrames:
     content: str
     """Digest of the file; what is computed of it is kept under it."""
     read: Callable[[], Video]
+    _clip_pixels: Tensor | None = None
 
     @cached_property
     def video(self) -> Video:
         """The decoded clip."""
         return self.read()
 
-    @cached_property
-    def clip_pixels(self) -> Tensor:
-        """(T, 3, SIDE, SIDE) float32 as both CLIP networks see the frames."""
-        return by_parts(self.video.rgb, clip_pixels)
+    def clip_pixels(self, device: torch.device) -> Tensor:
+        """(T, 3, SIDE, SIDE) float32 as both CLIP networks see the frames; made once."""
+        if self._clip_pixels is None:
+            self._clip_pixels = by_parts(self.video.rgb, clip_pixels, device)
+        return self._clip_pixels
 
 
-def by_parts(rgb: np.ndarray, transform: Callable[[Tensor], Tensor]) -> Tensor:
+def by_parts(rgb: np.ndarray, transform: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
     """Apply a transform of (N, 3, H, W) float32 frames, [0, 255], to (T, H, W, 3) uint8 ones, some at a time."""
     parts = range(0, len(rgb), RESIZED_AT_A_TIME)
-    return torch.cat([transform(planes(rgb[at : at + RESIZED_AT_A_TIME])) for at in parts])
+    return torch.cat([transform(planes(rgb[at : at + RESIZED_AT_A_TIME], device)) for at in parts])
 
 
-def planes(rgb: np.ndarray) -> Tensor:
-    """Return (N, H, W, 3) uint8 frames as (N, 3, H, W) float32, [0, 255]."""
-    return torch.from_numpy(rgb).permute(0, 3, 1, 2).float()
+def planes(rgb: np.ndarray, device: torch.device | None = None) -> Tensor:
+    """Return (N, H, W, 3) uint8 frames as (N, 3, H, W) float32, [0, 255], on a device; bytes travel, not floats."""
+    return torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float()
 
 
 def dino_pixels(frames: Tensor) -> Tensor:
@@ -158,5 +160,5 @@ def _centre(frames: Tensor) -> Tensor:
 
 
 def _normalised(frames: Tensor, about: tuple[Sequence[float], Sequence[float]]) -> Tensor:
-    mean, deviation = (torch.tensor(one).view(3, 1, 1) for one in about)
+    mean, deviation = (torch.tensor(one, device=frames.device).view(3, 1, 1) for one in about)
     return (frames / 255 - mean) / deviation

@@ -66,7 +66,7 @@ class RaftFeature(Feature):
 
         def some(numbers: Tensor) -> None:
             first, second = (
-                F.pad(planes(rgb[one.numpy()]).to(self.device), pads, mode="replicate") / 255 * 2 - 1
+                F.pad(planes(rgb[one.numpy()], self.device), pads, mode="replicate") / 255 * 2 - 1
                 for one in numbers.unbind(1)
             )
             with torch.inference_mode():
@@ -122,7 +122,7 @@ class MiddleFeature(Feature):
         left, right, top, bottom = padding(height, width, MULTIPLE)
 
         def some(first: Tensor, second: Tensor) -> np.ndarray:
-            pair = (F.pad(planes(one.numpy()).to(self.device) / 255, (left, right, top, bottom), mode="replicate")
+            pair = (F.pad(planes(one.numpy(), self.device) / 255, (left, right, top, bottom), mode="replicate")
                     for one in (first, second))  # fmt: skip
             with torch.inference_mode():
                 made = self.network(*pair)[..., top : top + height, left : left + width]

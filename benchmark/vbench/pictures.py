@@ -28,7 +28,7 @@ class DinoFeature(Feature):
 
     def __call__(self, clip: ClipFrames) -> Arrays:
         """See Feature.__call__."""
-        pixels = by_parts(clip.video.rgb, dino_pixels)
+        pixels = by_parts(clip.video.rgb, dino_pixels, self.device)
         return {"features": self.network.features(pixels, self.batches).numpy()}
 
 
@@ -44,7 +44,7 @@ class ClipFeature(Feature):
 
     def __call__(self, clip: ClipFrames) -> Arrays:
         """See Feature.__call__."""
-        return {"features": self.network.features(clip.clip_pixels, self.batches).numpy()}
+        return {"features": self.network.features(clip.clip_pixels(self.device), self.batches).numpy()}
 
 
 class AestheticFeature(Feature):
@@ -62,7 +62,7 @@ class AestheticFeature(Feature):
 
     def __call__(self, clip: ClipFrames) -> Arrays:
         """See Feature.__call__."""
-        features = self.network.features(clip.clip_pixels, self.batches)
+        features = self.network.features(clip.clip_pixels(self.device), self.batches)
         with torch.inference_mode():
             return {"scores": self.head(torch.nn.functional.normalize(features, dim=-1))[:, 0].numpy()}
 
@@ -89,7 +89,7 @@ class MusiqFeature(Feature):
 
         def some(frames: torch.Tensor) -> np.ndarray:
             with torch.inference_mode():
-                scores: np.ndarray = self.network(imaging_pixels(planes(frames.numpy()).to(self.device))).cpu().numpy()
+                scores: np.ndarray = self.network(imaging_pixels(planes(frames.numpy(), self.device))).cpu().numpy()
                 return scores
 
         return {"scores": np.concatenate(self.batches.run(some, torch.from_numpy(clip.video.rgb)))}

@@ -38,9 +38,9 @@ class ViClipFeature(Feature):
     def __call__(self, clip: ClipFrames) -> Arrays:
         """See Feature.__call__."""
         rgb = clip.video.rgb
-        pixels = by_parts(rgb[middle_frames(FRAMES, len(rgb))], viclip_pixels)[None]
+        pixels = by_parts(rgb[middle_frames(FRAMES, len(rgb))], viclip_pixels, self.device)[None]
         with torch.inference_mode():
-            return {"features": self.network.vision_encoder(pixels.to(self.device))[0].cpu().numpy()}
+            return {"features": self.network.vision_encoder(pixels)[0].cpu().numpy()}
 
     def text(self, prompt: str) -> np.ndarray:
         """Return a prompt's (D,) feature."""

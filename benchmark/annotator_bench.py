@@ -155,7 +155,7 @@ def rounds_of(config: AnnotatorBenchConfig) -> tuple[Round, ...]:
     rounds, used = [], {"frames"}
     for number in range(max(len(names) for names in by_modality.values())):
         scored = [(modality, names[number]) for modality, names in by_modality.items() if number < len(names)]
-        stages = _ordered(dict(scored), {modality: names[0] for modality, names in by_modality.items()})
+        stages = ordered(dict(scored), {modality: names[0] for modality, names in by_modality.items()})
         used |= set(stages)
         made = [make_stage(cls, config.settings.get(name, {}), weights, part=name) for name, cls in stages.items()]
         judges = [ScoreStage(judged=modality) for modality, _ in scored]
@@ -234,7 +234,7 @@ class _Target:
         return FrameTarget(**asdict(self), multiple=multiple)
 
 
-def _ordered(scored: dict[str, str], named: dict[str, str]) -> dict[str, type[Stage]]:
+def ordered(scored: dict[str, str], named: dict[str, str]) -> dict[str, type[Stage]]:
     """Modality -> annotator's class, each behind those that it reads, what is missing added."""
     embedded = {load("annotator", ANNOTATORS, name).modality: name for name in EXPERT_SETS["embedded"]}
     ordered: dict[str, type[Stage]] = {}

@@ -20,6 +20,18 @@ vbench.dynamic_degree, as others depth.abs_rel."""
 VBENCH_SUITES = (VBENCH, VBENCH_CLIPS)
 
 
+GENERATION = "unibench-gen"
+BESIDE = {
+    "control": ("shuffled", "original"),
+    "expert": ("", ""),
+    "same-model": ("same-model-shuffled", ""),
+    "outside": ("", "original"),
+}
+"""Protocol of a generated clip's numbers -> those of its shuffled control and of the original clip, where there are."""
+
+
 def is_headline(suite: str, metric: str, protocol: str) -> bool:
-    """Say whether a record is of a headline metric; all of VBench's are."""
+    """Say whether a record is of a headline metric; all of VBench's are, and of generations all but the controls."""
+    if suite == GENERATION:
+        return protocol in BESIDE
     return suite in VBENCH_SUITES or (metric, protocol) in HEADLINES.get(metric.partition(".")[0], ())

@@ -14,12 +14,13 @@ from openuni.benchmark.model_stages import (
     PredictStage,
     Question,
     ScoreStage,
+    partners_of,
     prediction_key,
 )
 from openuni.benchmark.predictions import kept, prediction_folder
 from openuni.benchmark.records import RECORDS, Record, write_records
 from openuni.benchmark.results import RESULTS, Asked, write_results
-from openuni.benchmark.suite import Item, Suite, make_suite
+from openuni.benchmark.suite import Item, Suite, make_suite, takes
 from openuni.clip import Clip
 from openuni.engine.job import Job
 from openuni.engine.ledger import ledger_path, read_ledger, read_rows
@@ -51,6 +52,10 @@ class ModelBenchConfig:
     """Clips; None: only suites of prompts can be run."""
     suites: tuple[str, ...] = ()
     """Names of SUITES; empty: all that the data serves and the model answers."""
+    optional: bool = False
+    """Leave out suites that the data does not serve, named ones too."""
+    only: tuple[tuple[str, str], ...] = ()
+    """(task, modality) questions to ask; empty: all of the suites."""
     prompts: Path | None = None
     """File of prompts for suites of prompts; None: our own."""
     prompted: bool = False
@@ -61,11 +66,17 @@ class ModelBenchConfig:
     """Ask only about the first samples."""
     prompt_limit: int | None = None
     """Ask only about the first prompts; None: as `limit`."""
+    limits: dict[str, int] = field(default_factory=dict)
+    """Suite -> ask it only about the first samples, where `limit` says nothing."""
     seed: int = 0
     predict_only: bool = False
     unit_size: int | None = None
     settings: dict[str, str] = field(default_factory=dict)
     """Of the generator."""
+    experts: tuple[str, ...] = ()
+    """MODALITY=NAME of ANNOTATORS: who looks at generated frames, in suites that let somebody look."""
+    weights: str | None = None
+    """Folder of the experts' weights."""
     label: str = ""
     """What tables call the data; empty: its folder's name, "UniBench" for the whole frozen set."""
 
@@ -147,8 +158,10 @@ def bench_model(
             scored: dict[str, dict[str, Any]] = {}
             if not config.predict_only:
                 scoring = ScoreStage(
-                    suite=suite.name, suite_version=suite.version, predicted=fingerprint, seed=config.seed
-                )
+                    suite=suite.name, suite_version=suite.version, predicted=fingerprint, seed=config.seed,
+                    settings=suite_settings(suite.name, config),
+                    partners=partners_of(asked[suite.name]) if getattr(suite, "paired", False) else {},
+                )  # fmt: skip
                 score = _job(f"score-{suite.name}", scoring, config)
                 answered = [clip for clip in clips[suite.name] if made[clip.clip_id]["status"] == "ok"]
                 score.plan.append(answered, unit_size=config.unit_size)
@@ -176,6 +189,12 @@ def bench_model(
     return ModelBenched(config.out.absolute(), generator.name, label, labels, records, statuses, skipped, not_asked)
 
 
+def suite_settings(name: str, config: ModelBenchConfig) -> dict[str, str]:
+    """Return what a suite is made with: the experts and where their weights are, if it has such."""
+    given = {"experts": ",".join(config.experts), "weights": config.weights or ""}
+    return {key: value for key, value in given.items() if value and takes(name, key)}
+
+
 def check_counts(samples: int | None, limit: int | None) -> None:
     """Raise BadInput unless there is something to ask."""
     for option, value in (("samples", samples), ("limit", limit)):
@@ -189,7 +208,7 @@ def _suites(config: ModelBenchConfig, can: set[tuple[str, str]], system: str) ->
         raise BadInput(f"{config.data} not found. Make a rendered folder with: openuni unibench render --out DIR")
     chosen, reasons = [], []
     for name in config.suites or tuple(SUITES):
-        suite = make_suite(name)
+        suite = make_suite(name, suite_settings(name, config))
         if suite.prompted and not (config.suites or config.prompted):
             continue
         if getattr(suite, "named_only", False) and not config.suites:
@@ -199,7 +218,7 @@ def _suites(config: ModelBenchConfig, can: set[tuple[str, str]], system: str) ->
             have = ", ".join(sorted({task for task, _ in can})) or "nothing"
             tasks = ", ".join(sorted({task for task, _ in suite.pairs}))
             why = f"{system} answers {have}, and {name} asks {tasks}."
-        if why and config.suites:
+        if why and config.suites and not config.optional:
             raise BadInput(f"--suite {name}: {why}")
         if why:
             reasons.append(f"{name}: {why}")
@@ -230,12 +249,13 @@ def _questions(
             skipped[problem] += 1
         else:
             items.append(item)
-    limit = config.prompt_limit or config.limit if suite.prompted else config.limit
+    limit = config.prompt_limit or config.limit if suite.prompted else config.limit or config.limits.get(suite.name)
     return [
         Question(suite=suite.name, task=task, modality=modality, item=item, number=number)
         for item in islice(items, limit)
         for task, modality in suite.pairs
         if (task, modality) in item.pairs and (task, modality) in can
+        if not config.only or (task, modality) in config.only
         for number in range(config.samples or suite.samples)
     ]
 

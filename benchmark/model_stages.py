@@ -6,20 +6,32 @@ by itself. Scoring has a pass of its own for each suite and never sees the model
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from openuni.benchmark.predictions import check_answer, kept, prediction_folder, read_prediction, write_prediction
+from openuni.benchmark.predictions import (
+    Again,
+    Other,
+    check_answer,
+    kept,
+    prediction_folder,
+    read_prediction,
+    write_prediction,
+)
 from openuni.benchmark.suite import Item, Suite, make_suite
 from openuni.clip import Clip, make_clip_id
 from openuni.engine.stage import Absent, Column, Needs, Result, Stage
-from openuni.generator import Ask, Generator, Unanswerable
+from openuni.generator import Answer, Ask, Generator, Unanswerable
 from openuni.modality import Map
 
 SOURCE = "bench"
 RECORDED_AS = "records"
 SEED_BITS = 63
+AGAIN = " again"
+"""Ends the content of joint questions: after them the model estimates the map once more, from its own frames."""
+LOOKED_UP = "answers are looked up"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +55,9 @@ class Question:
             "sample": item.sample,
             "number": self.number,
         }
+        content = f"{item.content} {item.caption}{AGAIN if self.task == 'joint' else ''}"
         return Clip(
-            clip_id=make_clip_id(SOURCE, key, content=f"{item.content} {item.caption}"), source=SOURCE, source_key=key,
+            clip_id=make_clip_id(SOURCE, key, content=content), source=SOURCE, source_key=key,
             source_video=item.cluster, path=item.path, caption=item.caption, group=item.family, published=about,
         )  # fmt: skip
 
@@ -139,8 +152,23 @@ class PredictStage(Stage):
         except Unanswerable as error:
             raise Absent(str(error)) from error
         check_answer(answer, ask)
-        write_prediction(view.folder, ask, answer, key=key, system=self.generator.name)
+        again = self._again(ask, answer) if view.task == "joint" else None
+        write_prediction(view.folder, ask, answer, key=key, system=self.generator.name, again=again)
         return Result({"reused": False})
+
+    def _again(self, ask: Ask, answer: Answer) -> Again:
+        """Let the model estimate the map from the frames that it just made."""
+        if getattr(self.generator, "looks_up", False):
+            return Again(None, LOOKED_UP)
+        if ("est", ask.modality) not in self.generator.capabilities():
+            return Again(None, f"est {ask.modality} is not answered")
+        estimate = replace(ask, task="est", rgb=answer.rgb, seed=ask.seed ^ 1)
+        try:
+            found = self.generator(estimate)
+        except Unanswerable as error:
+            return Again(None, str(error))
+        check_answer(found, estimate)
+        return Again(found.map)
 
     def _ask(self, view: QuestionView) -> Ask:
         suite = self._suites.setdefault(view.suite, make_suite(view.suite))
@@ -167,20 +195,29 @@ class ScoreStage(Stage):
     predicted: str
     """The generator's fingerprint."""
     seed: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the suite."""
+    partners: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Question without its number -> another sample and its path, of a suite that is `paired`."""
 
     name: ClassVar[str] = "score"
     columns: ClassVar[tuple[Column, ...]] = (Column(RECORDED_AS, "text", "Every metric and protocol, JSON."),)
 
     def setup(self) -> None:
         """Load what the suite scores with."""
-        self._suite = make_suite(self.suite)
+        self._suite = make_suite(self.suite, self.settings)
         self._suite.setup()
+
+    def parameters(self) -> dict[str, Any]:
+        """What decides the numbers. The suite's version says what its settings do, without where weights lie."""
+        return {key: value for key, value in super().parameters().items() if key != "settings"}
 
     def __call__(self, view: QuestionView) -> Result:
         """Score one prediction."""
         prediction = read_prediction(view.folder)
         if prediction.about["key"] != prediction_key(view.clip.clip_id, self.predicted, self.seed):
             raise ValueError("the prediction's files are another run's: run the same command again")
+        prediction = replace(prediction, other=self._other(view))
         lacks = prediction.about["lacks"]
         rows: list[list[Any]] = []
         for one in self._suite.score(view.source, view.task, view.modality, prediction):
@@ -189,3 +226,31 @@ class ScoreStage(Stage):
             else:
                 rows.append([one.metric, one.protocol, one.value, one.valid, list(one.flags)])
         return Result({RECORDED_AS: json.dumps(rows, allow_nan=False)})
+
+    def _other(self, view: QuestionView) -> Other | None:
+        found = self.partners.get(f"{view.task}-{view.modality}/{view.sample}")
+        if found is None:
+            return None
+        sample, path = found
+        folder = prediction_folder(view.out, view.task, view.modality, sample, view.number)
+        return Other(view.data / path, folder)
+
+
+def partners_of(questions: Sequence[Question]) -> dict[str, tuple[str, str]]:
+    """Give each question another sample of another cluster that is asked the same: the next one, the last the first.
+
+    Returns:
+        "TASK-MODALITY/SAMPLE" -> the other's name and path; none where all are of one cluster.
+    """
+    by_pair: dict[tuple[str, str], list[Item]] = {}
+    for one in questions:
+        if one.number == 0:
+            by_pair.setdefault((one.task, one.modality), []).append(one.item)
+    found = {}
+    for (task, modality), items in by_pair.items():
+        for place, item in enumerate(items):
+            following = (*items[place + 1 :], *items[:place])
+            other = next((one for one in following if one.cluster != item.cluster), None)
+            if other is not None:
+                found[f"{task}-{modality}/{item.sample}"] = (other.sample, other.path)
+    return found

@@ -2,6 +2,7 @@
 
 OUT/predictions/TASK-MODALITY/SAMPLE/seed-N/
     map.npz          the map at the truth's size (openuni/mapfile.py): est and joint
+    again.npz        the map that the model then estimated from its own frames: joint, where it estimates
     rgb.mkv          the frames, FFV1, lossless: cond, joint and text
     rendering.mkv    the map as the system drew it, FFV1, where it draws colours
     about.json       written last: question, system, sampler settings, what cannot be scored, the files' SHA-256
@@ -13,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,24 @@ from openuni.modality import Map, modality
 from openuni.video import decode_rgb, encode_rgb_lossless
 
 PREDICTIONS = "predictions"
-ABOUT, MAP, FRAMES, DRAWN = "about.json", "map.npz", "rgb.mkv", "rendering.mkv"
+ABOUT, MAP, FRAMES, DRAWN, AGAIN = "about.json", "map.npz", "rgb.mkv", "rendering.mkv", "again.npz"
 FORMAT = 1
+
+
+class Other(NamedTuple):
+    """Another sample of the same question, for a control."""
+
+    source: Path
+    """Its folder in the data."""
+    folder: Path
+    """Its prediction; there may be none."""
+
+
+class Again(NamedTuple):
+    """The model's estimate from its own frames, or why there is none."""
+
+    map: Map | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +55,9 @@ class Prediction:
     map: Map | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     """What about.json says."""
+    again: Map | None = None
+    """What the model estimated from `rgb`; about["again"] says why there is none."""
+    other: Other | None = None
 
 
 def prediction_folder(out: Path, task: str, modality: str, sample: str, number: int) -> Path:
@@ -73,7 +93,9 @@ def answer_size(answer: Answer, ask: Ask) -> tuple[int, int, int]:
     return ask.num_frames, ask.height, ask.width
 
 
-def write_prediction(folder: Path, ask: Ask, answer: Answer, *, key: str, system: str) -> None:
+def write_prediction(
+    folder: Path, ask: Ask, answer: Answer, *, key: str, system: str, again: Again | None = None
+) -> None:
     """Write a prediction, whole or not at all; one that is there is replaced.
 
     Args:
@@ -82,6 +104,7 @@ def write_prediction(folder: Path, ask: Ask, answer: Answer, *, key: str, system
         answer: as `check_answer` takes it.
         key: hash of the question and of everything that decides the answer; see `kept`.
         system: who answered.
+        again: the map estimated from the answer's own frames, where it was asked for.
 
     Raises:
         RunFailed: the disk is full.
@@ -92,6 +115,8 @@ def write_prediction(folder: Path, ask: Ask, answer: Answer, *, key: str, system
         building.mkdir(parents=True)
         if answer.map is not None and ask.modality != RGB:
             write_map(building / MAP, ask.modality, answer.map)
+        if again is not None and again.map is not None:
+            write_map(building / AGAIN, ask.modality, again.map)
         for name, frames in ((FRAMES, answer.rgb), (DRAWN, answer.rendering)):
             if frames is not None:
                 (building / name).write_bytes(encode_rgb_lossless(frames))
@@ -112,6 +137,7 @@ def write_prediction(folder: Path, ask: Ask, answer: Answer, *, key: str, system
             "fps": ask.fps,
             "about": dict(answer.about),
             "lacks": dict(answer.lacks),
+            **({} if again is None else {"again": again.reason}),
             "files": {path.name: sha256_of(path) for path in sorted(building.iterdir())},
         }
         (building / ABOUT).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
@@ -150,7 +176,8 @@ def read_prediction(folder: Path) -> Prediction:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{folder} holds no whole prediction ({error}). Delete it and run again.") from error
     map = read_map(folder / MAP, name) if task in ("est", "joint") else None
-    return Prediction(rgb=rgb, map=map, about=about)
+    again = read_map(folder / AGAIN, name) if AGAIN in about["files"] else None
+    return Prediction(rgb=rgb, map=map, about=about, again=again)
 
 
 def _size(size: tuple[int, ...]) -> str:

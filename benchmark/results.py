@@ -50,7 +50,10 @@ def write_results(path: Path, records: Sequence[Record], asked: Asked) -> None:
         "label": asked.label,
         "system": asked.generator.name,
         "model": {"asked": config["model"], "fingerprint": asked.fingerprint, **asked.generator.describe()},
-        "suites": {suite.name: {"title": suite.title, "version": suite.version} for suite in asked.suites},
+        "suites": {
+            suite.name: {"title": suite.title, "version": suite.version, **getattr(suite, "describe", dict)()}
+            for suite in asked.suites
+        },
         "data": {
             "folder": str(Path(config["data"]).absolute()) if config["data"] else "",
             "label": asked.label,
@@ -58,7 +61,9 @@ def write_results(path: Path, records: Sequence[Record], asked: Asked) -> None:
             "sha256": hashlib.sha256(json.dumps(sorted(samples.items())).encode()).hexdigest(),
             "left_out": dict(asked.skipped),
         },
-        "run": {key: config[key] for key in ("samples", "limit", "prompts", "prompt_limit", "seed", "settings")},
+        "run": {
+            key: config[key] for key in ("samples", "limit", "prompts", "prompt_limit", "seed", "settings", "experts")
+        },
         "judge": JUDGE_VERSION,
         "versions": versions(),
         "predictions": PREDICTIONS,

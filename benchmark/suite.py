@@ -1,12 +1,13 @@
 """Suite: the samples of a benchmark, the questions about each, and how an answer is scored. Rows of SUITES."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
 from openuni.benchmark.judge import Scored
 from openuni.benchmark.predictions import Prediction
+from openuni.config import configured
 from openuni.generator import Ask
 from openuni.table import SUITES, load
 
@@ -32,9 +33,10 @@ class Item:
 
 
 class Suite(Protocol):
-    """A suite. Made without arguments in each worker; `setup` loads what scoring needs.
+    """A suite. Made with its settings alone in each worker; `setup` loads what scoring needs.
 
     One that costs far more than the others has an attribute `named_only = True`: it is run only where it is named.
+    One with `paired = True` also sees another sample in `score`, for a control: Prediction.other.
     """
 
     name: str
@@ -84,11 +86,23 @@ class Suite(Protocol):
         ...
 
 
-def make_suite(name: str) -> Suite:
+def make_suite(name: str, settings: Mapping[str, str] | None = None) -> Suite:
     """Return the suite called `name`.
 
+    Args:
+        name: a key of SUITES.
+        settings: field -> text, of a suite that is a dataclass.
+
     Raises:
-        UnknownName: there is none.
+        UnknownName: there is none, or it has no such setting.
+        BadInput: it cannot be made with these settings.
     """
-    suite: Suite = load("suite", SUITES, name)()
+    cls = load("suite", SUITES, name)
+    suite: Suite = configured(cls, settings, part=name) if settings else cls()
     return suite
+
+
+def takes(name: str, setting: str) -> bool:
+    """Say whether a suite has a setting."""
+    cls = load("suite", SUITES, name)
+    return is_dataclass(cls) and any(one.name == setting for one in fields(cls))

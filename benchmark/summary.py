@@ -66,11 +66,14 @@ def summarise(records: Iterable[Record], *, by_family: bool = False) -> list[Lin
 def bounds_of(metric: str) -> tuple[float, float]:
     """Return the range that a metric cannot leave, so neither can its interval.
 
-    Errors start at 0; percentages end at 100, and pure numbers of which more is better are fractions.
+    Correlations end at -1 and 1, errors start at 0; percentages end at 100, and pure numbers of which more is better
+    are fractions.
     """
     if metric not in METRICS:
         return float("-inf"), float("inf")
     found = load("metric", METRICS, metric)
+    if found.unit == "r":
+        return -1.0, 1.0
     if found.unit == "%":
         return 0.0, 100.0
     if found.unit == "cosine":

@@ -140,6 +140,7 @@ METRICS = {
     "depth.boundary_recall": "openuni.benchmark.metrics.depth_boundary:BOUNDARY_RECALL",
     "depth.boundary_f1": "openuni.benchmark.metrics.depth_boundary:BOUNDARY_F1",
     "depth.flicker": "openuni.benchmark.metrics.depth:FLICKER",
+    "depth.correlation": "openuni.benchmark.metrics.video:CORRELATION",
     "flow.epe": "openuni.benchmark.metrics.flow:EPE",
     "flow.epe_scale_aligned": "openuni.benchmark.metrics.flow:EPE_SCALE_ALIGNED",
     "flow.fl": "openuni.benchmark.metrics.flow:FL",
@@ -177,6 +178,8 @@ METRICS = {
     "refract.found": "openuni.benchmark.metrics.refract:FOUND",
     "refract.break": "openuni.benchmark.metrics.refract:BREAK",
     "refract.break_error": "openuni.benchmark.metrics.refract:BREAK_ERROR",
+    "video.warp_error": "openuni.benchmark.metrics.video:WARP_ERROR",
+    "video.foreground_iou": "openuni.benchmark.metrics.video:FOREGROUND_IOU",
     "vbench.subject_consistency": "openuni.benchmark.metrics.vbench:SUBJECT",
     "vbench.background_consistency": "openuni.benchmark.metrics.vbench:BACKGROUND",
     "vbench.temporal_flickering": "openuni.benchmark.metrics.vbench:FLICKERING",
@@ -190,7 +193,7 @@ METRICS = {
     "laws.momentum_sign": "openuni.benchmark.metrics.laws:MOMENTUM_SIGN",
     "laws.returns": "openuni.benchmark.metrics.laws:RETURNS",
 }
-"""Functions of arrays, by modality; plain, vbench: of generated RGB. docs/metrics.md explains them."""
+"""Functions of arrays, by modality; plain, video, vbench: of generated RGB. docs/metrics.md explains them."""
 
 TIERS = {
     "fast": "openuni.benchmark.synth.shade:FastTier",
@@ -252,6 +255,7 @@ SUITES = {
     "vbench": "openuni.benchmark.suites.vbench:VBench",
     "vbench-clips": "openuni.benchmark.suites.vbench:VBenchClips",
     "physics-laws": "openuni.benchmark.suites.physics_laws:PhysicsLaws",
+    "unibench-gen": "openuni.benchmark.suites.unibench_gen:UniBenchGen",
 }
 """What `openuni bench --suite` scores models on; openuni/benchmark/suite.py has the door they stand behind."""
 

@@ -12,19 +12,23 @@ OURS = "ours; the formulas are textbook's"
 MIN_PART = 0.004  # ours: a part of fewer pixels, as a share of the picture, has no look to compare
 
 
-def flicker(rgb: np.ndarray) -> float:
+def flicker(rgb: np.ndarray, where: np.ndarray | None = None) -> float:
     """Mean absolute difference of luminance between consecutive frames, pixel by pixel, % of its range.
 
     Motion counts too, as it does in VBench's temporal flickering. NaN with fewer than two frames.
 
     Args:
         rgb: (T, H, W, 3) uint8.
+        where: (T, H, W) bool: only pixels that are in it in both frames; pairs without one are left out. None: all.
     """
     previous, differences = None, []
-    for frame in rgb:
+    for t, frame in enumerate(rgb):
         now = luminance(frame)
         if previous is not None:
-            differences.append(np.abs(now - previous).mean())
+            both = ... if where is None else where[t - 1] & where[t]
+            difference = np.abs(now - previous)[both]
+            if difference.size:
+                differences.append(difference.mean())
         previous = now
     return 100 / 255 * float(np.mean(differences)) if differences else float("nan")
 

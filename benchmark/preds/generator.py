@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,9 @@ class Predictions:
     """Take predictions of another size, brought to the clip's by openuni/resize.py."""
     system: str = ""
     """What tables call it; empty: the folder's name."""
+
+    looks_up: ClassVar[bool] = True
+    """An answer is what a file holds, whatever frames are given."""
 
     def __post_init__(self) -> None:
         """Check settings and folder.

@@ -10,10 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from openuni.benchmark.curate.frozen_set import SAMPLE, SAMPLES
+from openuni.benchmark.gen.reannotate import Reannotator
+from openuni.benchmark.gen.samples import read_sample
+from openuni.benchmark.headline import GENERATION
 from openuni.benchmark.predictions import PREDICTIONS, prediction_folder, read_prediction
 from openuni.benchmark.runs import BenchRun
 from openuni.benchmark.synth.files import find_clip, read_clip
 from openuni.benchmark.synth.truth import Truth
+from openuni.engine.stage import Absent
 from openuni.errors import BadInput, first_line
 from openuni.modality import Map
 
@@ -37,6 +42,11 @@ class Shown:
     """The answer of est and joint."""
     frames: np.ndarray | None = None
     """(T, H, W, 3) uint8: the answer of cond, joint and text."""
+    condition: Map | None = None
+    """What cond was given."""
+    seen: Map | None = None
+    """What an expert sees in `frames`, as it was scored."""
+    seen_by: str = ""
     problems: tuple[str, ...] = ()
     """What could not be read, for the page."""
 
@@ -48,6 +58,7 @@ class Answers:
         """Name the run; `data` is where its samples lie now, if they were moved."""
         self.run = run
         self.data = data or (Path(run.data) if run.data else None)
+        self._experts: Reannotator | None = None
 
     def read(self, task: str, modality: str, sample: str, seed: int, system: str) -> Shown:
         """Read an answer. What is not there or is damaged is told in `problems`, never raised."""
@@ -69,13 +80,41 @@ class Answers:
                 shown = replace(shown, map=self._annotated(modality, sample, system))
         except (BadInput, OSError, ValueError, KeyError) as error:
             problems.append(f"the answer cannot be read: {first_line(error)}")
+        if shown.frames is not None and task in ("cond", "joint") and self._named():
+            try:
+                shown = replace(shown, seen=self._look(shown, seed), seen_by=self._named().get(modality, ""))
+            except (Absent, BadInput, ValueError) as error:
+                problems.append(f"no expert's map of the generated frames: {first_line(error).replace('_', ' ')}")
         return replace(shown, problems=tuple(problems))
+
+    def _named(self) -> dict[str, str]:
+        """Modality -> the expert that looked when the run was scored."""
+        told = self.run.about.get("suites", {}).get(GENERATION, {}).get("experts", {})
+        return {str(name): str(one["expert"]) for name, one in told.items()}
+
+    def _look(self, shown: Shown, seed: int) -> Map:
+        """Let the run's expert look again: its maps are not kept."""
+        if self._experts is None:
+            weights = self.run.run.get("config", {}).get("weights")
+            self._experts = Reannotator(self._named(), weights)
+            self._experts.setup()
+        assert shown.frames is not None, "checked by the caller"
+        key = f"{shown.task} {shown.modality} {shown.sample} {seed}"
+        return self._experts(shown.modality, shown.frames, shown.fps, key)
 
     def _with_sample(self, shown: Shown) -> Shown:
         if self.data is None:
             raise BadInput("the run does not say where its data are")
+        curated = self.data / SAMPLES / shown.sample
+        if (curated / SAMPLE).is_file():
+            read = read_sample(curated)
+            condition = read.maps.get(shown.modality)
+            return replace(shown, rgb=read.rgb, fps=read.fps, condition=condition)
         clip = read_clip(find_clip(self.data, shown.sample))
-        return replace(shown, rgb=clip.rgb, truth=clip.truth, fps=clip.fps, caption=clip.caption)
+        condition = clip.maps().get(shown.modality)
+        return replace(
+            shown, rgb=clip.rgb, truth=clip.truth, fps=clip.fps, caption=clip.caption, condition=condition
+        )  # fmt: skip
 
     def _with_video(self, shown: Shown) -> Shown:
         from openuni.benchmark.vbench.frames import read_video
@@ -88,11 +127,12 @@ class Answers:
     def _annotated(self, modality: str, sample: str, system: str) -> Map:
         """A map from the shards that a ledger of this modality points to, of this annotator."""
         from openuni.sample import decode_members
-        from openuni.shard import Span, read_sample
+        from openuni.shard import Span
+        from openuni.shard import read_sample as read_members
 
         why = "no ledger has it"
         for shard, offset, size in self._spans(modality).get(sample, ()):
-            members = read_sample(self.run.folder / shard, Span(offset, size))
+            members = read_members(self.run.folder / shard, Span(offset, size))
             about = json.loads(members[f"{modality}.json"])
             if about.get("expert", system) != system:
                 continue

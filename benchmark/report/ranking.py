@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from openuni.benchmark.headline import HEADLINES
+from openuni.benchmark.headline import BESIDE, GENERATION, HEADLINES
 from openuni.benchmark.records import Record
 from openuni.benchmark.runs import BenchRun
 
@@ -26,8 +26,17 @@ class Ranked(NamedTuple):
 
 
 def ranking_metric(records: Sequence[Record], run: BenchRun, modality: str) -> tuple[str, str] | None:
-    """Return (metric, protocol) that clips are ranked by: the modality's headline, else the first with a direction."""
-    present = list(dict.fromkeys((one.metric, one.protocol) for one in records if one.value is not None))
+    """Return (metric, protocol) that clips are ranked by: the modality's headline, else the first with a direction.
+
+    Of generations no control: neither shuffled ones nor the original clip's.
+    """
+    present = list(
+        dict.fromkeys(
+            (one.metric, one.protocol)
+            for one in records
+            if one.value is not None and (one.suite != GENERATION or one.protocol in BESIDE)
+        )
+    )
     wanted = [pair for pair in HEADLINES.get(modality, ()) if pair in present]
     return next(iter(wanted), next((pair for pair in present if run.direction(pair[0]) is not None), None))
 

@@ -1,6 +1,7 @@
 """Tiles: an answer as short videos side by side, small enough to stand in a page."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,8 +34,9 @@ class _Drawn(NamedTuple):
 
 
 def tiles(shown: Shown) -> list[Tile]:
-    """Draw an answer: est as input, truth, prediction, error; cond as condition, original, generated; joint and text
-    as what was generated. What cannot be drawn is left out.
+    """Draw an answer: est as input, truth, prediction, error; cond as condition, original, generated, and what an
+    expert sees in that; joint and text as what was generated, seen, and the original. What cannot be drawn is left
+    out.
 
     All tiles of an answer have the same number of frames and size.
     """
@@ -80,19 +82,34 @@ def _in_truth_s_terms(modality: str, map: Map, truth: Truth) -> tuple[Map, str]:
 
 
 def _cond(shown: Shown) -> list[_Drawn]:
-    found = []
-    if shown.truth is not None and (condition := maps_of(shown.truth).get(shown.modality)) is not None:
-        found.append(_Drawn("condition", codec(shown.modality).render(condition).frames))
+    found, scale = [], None
+    if shown.condition is not None:
+        rendering = codec(shown.modality).render(shown.condition)
+        scale = rendering.scale if shown.modality == "flow" else None  # depth seen again has a scale of its own
+        found.append(_Drawn("condition", rendering.frames))
     if shown.rgb is not None:
         found.append(_Drawn("original", shown.rgb, "not to be copied: any clip that fits the condition is right"))
-    return found if shown.frames is None else [*found, _Drawn("generated", shown.frames)]
+    if shown.frames is not None:
+        found.append(_Drawn("generated", shown.frames))
+    return found + _seen(shown, scale)
 
 
 def _generated(shown: Shown) -> list[_Drawn]:
     found = [] if shown.frames is None else [_Drawn("generated RGB", shown.frames)]
     if shown.map is not None and shown.modality != "rgb":
         found.append(_Drawn(f"generated {shown.modality}", codec(shown.modality).render(shown.map).frames))
+    found += _seen(shown, None)
+    if shown.rgb is not None and found:
+        found.append(_Drawn("original", shown.rgb, "the clip whose caption was given"))
     return found
+
+
+def _seen(shown: Shown, scale: Mapping[str, Any] | None) -> list[_Drawn]:
+    """What an expert sees in the generated frames."""
+    if shown.seen is None:
+        return []
+    drawn = codec(shown.modality).render(shown.seen, scale=scale).frames
+    return [_Drawn("seen in it", drawn, f"by {shown.seen_by}, on the generated frames")]
 
 
 def _encode(frames: np.ndarray, fps: float) -> bytes:

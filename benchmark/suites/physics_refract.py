@@ -49,7 +49,6 @@ class PhysicsRefract:
     pairs = (*(("cond", name) for name in MODALITIES), MASKS, TEXT)
     prompted = False
     samples = 1
-    paired = False
 
     def refuses(self, data: Path | None) -> str:
         """See Suite.refuses."""

@@ -61,7 +61,7 @@ class UniBenchEst:
                 family=str(facts.get("family", "")),
                 caption=str(facts.get("caption", "")),
                 path=f"clips/{name}",
-                content="" if problem else f"{_frames_digest(folder)} {facts['truth_sha256']}",
+                content="" if problem else f"{frames_digest(folder)} {facts['truth_sha256']}",
                 pairs=tuple(pair for pair in self.pairs if ARRAYS[pair[1]] in known),
                 problem=problem,
             )
@@ -89,7 +89,7 @@ class UniBenchEst:
         return judge(modality, prediction.map, truth) + floor
 
 
-def _frames_digest(folder: Path) -> str:
+def frames_digest(folder: Path) -> str:
     """Of what `ask` reads: the PNG files where there are any, else the mp4."""
     import hashlib
 

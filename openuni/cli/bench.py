@@ -30,7 +30,10 @@ def run_bench(
     ] = None,
     suite: Annotated[
         list[str] | None,
-        typer.Option(help="Suite; may be repeated. [default: all that the data serves]", show_default=False),
+        typer.Option(
+            help="Suite; may be repeated; table1 is the paper's table. [default: all that the data serves]",
+            show_default=False,
+        ),
     ] = None,
     videos: Annotated[
         Path | None,
@@ -41,6 +44,14 @@ def run_bench(
         typer.Option(
             metavar="MODALITY=NAME",
             help="Annotator to score, as depth=depth-motion; may be repeated. See `openuni list experts`.",
+            show_default=False,
+        ),
+    ] = None,
+    expert: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODALITY=NAME",
+            help="With --model: who looks at generated frames; may be repeated. [default: the embedded experts]",
             show_default=False,
         ),
     ] = None,
@@ -123,7 +134,8 @@ def run_bench(
             os.environ[VARIABLE] = str(weights.absolute())  # suites are made without arguments, on workers too
         score_model(
             model, tuple(suite or ()), data, out, prompts=prompts, samples=samples, limit=limit, seed=seed,
-            predict_only=predict_only, unit_size=unit_size, set_=set_, spread=spread,
+            predict_only=predict_only, unit_size=unit_size, set_=set_, spread=spread, experts=tuple(expert or ()),
+            weights=weights,
         )  # fmt: skip
         return
     if not annotator:
@@ -131,7 +143,7 @@ def run_bench(
             "Name what to score: --model ckpt/, --videos DIR, or --annotator depth=depth-motion (openuni list experts)."
         )
     given = {"--suite": suite, "--prompts": prompts, "--samples": samples is not None, "--seed": seed}
-    refuse({**given, "--predict-only": predict_only}, "--model")
+    refuse({**given, "--predict-only": predict_only, "--expert": expert}, "--model")
     _score_annotators(annotator, data, out, weights, limit, unit_size, set_, spread)
 
 
@@ -216,11 +228,11 @@ def print_main(lines: "list[Line]", floors: "dict[tuple[str, str], float | None]
     extra = ["floor"] if floors else []
     rows = [["metric", "protocol", "clips", "mean", "95 % interval", *extra, "unit", "better"]]
     for line in lines:
-        unit, better = _about(line.metric)
-        ends = f"{_number(line.low)} .. {_number(line.high)}" if line.low is not None else "-"
-        floor = [_number(floors.get((line.metric, line.protocol)))] if floors else []
-        rows.append([line.metric, line.protocol, str(line.clips), _number(line.mean), ends, *floor, unit, better])
-    _print_table(rows)
+        unit, better = about_metric(line.metric)
+        ends = f"{number_text(line.low)} .. {number_text(line.high)}" if line.low is not None else "-"
+        floor = [number_text(floors.get((line.metric, line.protocol)))] if floors else []
+        rows.append([line.metric, line.protocol, str(line.clips), number_text(line.mean), ends, *floor, unit, better])
+    print_table(rows)
 
 
 def _print_families(lines: "list[Line]", columns: tuple[tuple[str, str], ...]) -> None:
@@ -233,8 +245,8 @@ def _print_families(lines: "list[Line]", columns: tuple[tuple[str, str], ...]) -
     rows = [["family", *(f"{metric.partition('.')[2]} {protocol}" for metric, protocol in columns)]]
     for family, found in sorted(by_family.items()):
         cells = [found[column] for column in columns]
-        rows.append([family, *(f"{_number(cell.mean)} ({cell.clips})" if cell.clips else "-" for cell in cells)])
-    _print_table(rows)
+        rows.append([family, *(f"{number_text(cell.mean)} ({cell.clips})" if cell.clips else "-" for cell in cells)])
+    print_table(rows)
 
 
 def _print_protocols(lines: "list[Line]") -> None:
@@ -245,11 +257,11 @@ def _print_protocols(lines: "list[Line]") -> None:
     for protocol in dict.fromkeys(line.protocol for line in lines):
         cells = [found.get((protocol, metric)) for metric in metrics]
         if any(cell is not None and cell.clips for cell in cells):
-            rows.append([protocol, *("" if cell is None else _number(cell.mean) for cell in cells)])
-    _print_table(rows)
+            rows.append([protocol, *("" if cell is None else number_text(cell.mean) for cell in cells)])
+    print_table(rows)
 
 
-def _print_table(rows: list[list[str]]) -> None:
+def print_table(rows: list[list[str]]) -> None:
     """Print aligned columns, numbers to the right. Not cut to the terminal's width: this goes into files too."""
     from openuni.benchmark.table_form import align
 
@@ -258,7 +270,7 @@ def _print_table(rows: list[list[str]]) -> None:
         typer.echo(line)
 
 
-def _about(metric: str) -> tuple[str, str]:
+def about_metric(metric: str) -> tuple[str, str]:
     """Return a metric's unit and which way is better."""
     from openuni.table import METRICS, load
 
@@ -266,5 +278,6 @@ def _about(metric: str) -> tuple[str, str]:
     return found.unit, "higher" if found.higher_is_better else "lower"
 
 
-def _number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
+    """Write a number with four digits, "-" where there is none."""
     return "-" if value is None else f"{value:.4g}"

@@ -8,6 +8,7 @@ import typer
 
 from openuni.benchmark.headline import HEADLINES
 from openuni.cli.bench import floors_of, print_main
+from openuni.cli.bench_generated import print_generated
 from openuni.cli.options import statuses
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from openuni.generator import Generator
 
 OUT = "bench"
+MINI_GENERATED = 3  # ours: scenes that the bare command asks to be generated without a GPU: 48 answers of a model
 MINI_PROMPTS = 20
 """Asked in the bare command on a machine without a GPU: five of each group of ours."""
 
@@ -35,21 +37,29 @@ def score_model(
     unit_size: int | None,
     set_: list[str] | None,
     spread: tuple[str, int | None, float, str | None],
+    experts: tuple[str, ...] = (),
+    weights: Path | None = None,
 ) -> None:
     """Predict, score and print. Without `data` the frozen scenes are rendered beside the output first."""
+    from openuni.benchmark.headline import GENERATION, VBENCH_CLIPS
     from openuni.benchmark.model_bench import ModelBenchConfig, bench_model, check_counts
     from openuni.benchmark.suite import make_suite
+    from openuni.benchmark.table1 import QUESTIONS, TABLE1, suites_of_table1
     from openuni.config import parse_settings, refuse_unknown_parts
     from openuni.engine.monitor import Breaker
     from openuni.engine.run import choose_engine
     from openuni.engine.stage import Needs
-    from openuni.errors import UnknownName
+    from openuni.errors import BadInput, UnknownName
     from openuni.generator import PART, make_generator
     from openuni.table import SUITES
 
+    table1 = TABLE1 in suites
+    if table1 and len(suites) > 1:
+        raise BadInput(f"--suite {TABLE1} stands for {', '.join(suites_of_table1())}: give it alone.")
+    suites = suites_of_table1() if table1 else suites
     for name in suites:
         if name not in SUITES:
-            raise UnknownName("suite", name, SUITES)
+            raise UnknownName("suite", name, (*SUITES, TABLE1))
     of_clips = not suites or not all(make_suite(name).prompted for name in suites)
     check_counts(samples, limit)
     settings = parse_settings(set_ or ())
@@ -69,10 +79,14 @@ def score_model(
             data = frozen_data(out, generator.size(), limit=limit, whole=bool(gpus), engine=engine)
         elif data is not None:
             data = _usable(data, out, limit, engine)
+        brief = bare and not gpus and (table1 or not suites)
         config = ModelBenchConfig(
             model=model, data=data, out=out, suites=suites, prompts=prompts, prompted=bare or prompts is not None,
             samples=samples, limit=limit, prompt_limit=None if suites or gpus or not bare else MINI_PROMPTS, seed=seed,
-            predict_only=predict_only, unit_size=unit_size, settings=settings.get(PART, {}),
+            predict_only=predict_only, unit_size=unit_size, settings=settings.get(PART, {}), experts=experts,
+            weights=None if weights is None else str(weights),
+            limits=dict.fromkeys((GENERATION, VBENCH_CLIPS), MINI_GENERATED) if brief else {},
+            only=QUESTIONS if table1 else (), optional=table1,
         )  # fmt: skip
         benched = bench_model(
             config, engine, breaker=Breaker(max_error_fraction), retry=statuses(retry), generator=generator
@@ -80,6 +94,17 @@ def score_model(
     finally:
         engine.close()
     print_model(benched, predict_only=predict_only)
+    if table1 and not predict_only:
+        print_table1(benched.out)
+
+
+def print_table1(out: Path) -> None:
+    """Print Table 1 with the run's rows, and where it is."""
+    from openuni.benchmark.table1 import write_table1
+
+    written = write_table1(out)
+    typer.echo(f"\n{written.text}", nl=False)
+    typer.echo("\n" + ", ".join(map(str, written.files)))
 
 
 def _usable(data: Path, out: Path, limit: int | None, engine: "Engine") -> Path:
@@ -108,7 +133,7 @@ def default_out(model: str, generator: "Generator") -> Path:
 
 def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
     """Print what was asked and answered, the main metrics with intervals, and where everything is."""
-    from openuni.benchmark.headline import VBENCH_SUITES
+    from openuni.benchmark.headline import GENERATION, VBENCH_SUITES
     from openuni.benchmark.predictions import PREDICTIONS
     from openuni.benchmark.records import RECORDS
     from openuni.benchmark.results import RESULTS
@@ -121,6 +146,9 @@ def print_model(benched: "ModelBenched", *, predict_only: bool) -> None:
         typer.echo(f"\n{where}: {task} {modality}: {counts['ok']:,} of {counts.total():,} {done}{other}")
         keys = (suite, task, modality)
         mine = [one for one in benched.records if (one.suite, one.task, one.modality) == keys]
+        if suite == GENERATION:
+            print_generated(mine)
+            continue
         lines = summarise(mine)
         shown = HEADLINES.get(modality, ())
         main = [line for line in lines if (line.metric, line.protocol) in shown and line.clips]

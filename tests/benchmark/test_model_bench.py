@@ -30,7 +30,9 @@ def rendered(tmp_path_factory):
 
 def run(rendered, out, *, workers=0, retry=(), **changes):
     settings = {"root": str(rendered), **changes.pop("settings", {})}
-    config = ModelBenchConfig(**{"model": MODEL, "data": rendered, "out": out, "settings": settings, **changes})
+    config = ModelBenchConfig(
+        **{"model": MODEL, "suites": ("unibench-est",), "data": rendered, "out": out, "settings": settings, **changes}
+    )
     return bench_model(config, LocalEngine(workers), breaker=Breaker(), retry=retry, quiet=True)
 
 
@@ -57,7 +59,7 @@ def test_the_truth_as_a_prediction_is_perfect(benched):
             bound = 0.003 if one.metric == "densepose.uv_error" else 1e-4
             bound = 0.03 if one.protocol.startswith("monst3r") else bound
             assert abs(one.value - float(load("metric", METRICS, one.metric).higher_is_better)) <= bound, one
-    assert seen == {name for name in METRICS if name.partition(".")[0] in MODALITIES} - {"flow.fl"}
+    assert seen == {name for name in METRICS if name.partition(".")[0] in MODALITIES} - {"flow.fl", "depth.correlation"}
 
 
 def test_a_metric_that_an_answer_cannot_carry_is_a_row_with_the_reason(benched):
@@ -177,7 +179,7 @@ def test_a_changed_prediction_file_is_an_error_row(benched, rendered, tmp_path):
     ("changes", "message"),
     [
         ({"data": "missing"}, "missing not found. Make a rendered folder with: openuni unibench render"),
-        ({"data": "."}, "No suite can be run. unibench-est: "),
+        ({"data": ".", "suites": ()}, "No suite can be run. unibench-est: "),
         ({"samples": 0}, "--samples is 0; give at least 1."),
         ({"limit": 0}, "--limit is 0; give at least 1."),
         ({"suites": ("unibench-ets",)}, "Unknown suite 'unibench-ets'. Did you mean 'unibench-est'?"),
@@ -200,7 +202,9 @@ def test_a_mistake_is_one_clear_line_and_nothing_is_written(rendered, tmp_path, 
 
 def test_the_command_scores_prints_and_refuses_mixing(rendered, tmp_path):
     options = ["bench", "--model", MODEL, "--data", str(rendered), "--set", f"model.root={rendered}", "--ray", "off"]
-    done = CliRunner().invoke(app, [*options, "--workers", "1", "--limit", "1", "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(
+        app, [*options, "--suite", "unibench-est", "--workers", "1", "--limit", "1", "--out", str(tmp_path / "out")]
+    )
     assert done.exit_code == 0, done.exception
     assert "rendered, unibench-est: est depth: 1 of 1 scored" in done.output and "depth.abs_rel" in done.output
     assert "n/a: flow.fl: scale unknown" in done.output and "results.json" in done.output

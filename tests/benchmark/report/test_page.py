@@ -125,7 +125,9 @@ def model(rendered, tmp_path):
             folder = prediction_folder(tmp_path / "run", task, "depth", sample, 0)
             write_prediction(folder, asked, answer, key="k", system="it")
         records.append(record("depth.abs_rel", 0.1 + place, sample, flags="constant" if place else ""))
-        records.append(record("depth.abs_rel", 0.2 + place, sample, task="cond", suite="unibench-gen"))
+        about = {"task": "cond", "suite": "unibench-gen"}
+        records.append(record("depth.abs_rel", 0.2 + place, sample, protocol="control", **about))
+        records.append(record("depth.abs_rel", 0.1 - place, sample, protocol="original", **about))  # ranks nothing
     (tmp_path / "run" / "predictions" / "cond-depth" / names[1] / "seed-0" / "rgb.mkv").write_bytes(b"no video")
     return write_run(tmp_path / "run", records, data=str(rendered), system=NASTY)
 

@@ -8,6 +8,7 @@ from openuni.benchmark.report.charts import WIDTH, bars
 from openuni.benchmark.report.cloud import MOST_POINTS, Cloud, clouds, pack, unproject, write_ply
 from openuni.benchmark.report.error_picture import CONFUSED, EXTRA, GREY, MISSED, error_picture, matched_ids
 from openuni.benchmark.report.ranking import best_and_worst, failures, ranked, suspicious
+from openuni.benchmark.report.tiles import tiles
 from openuni.benchmark.summary import summarise
 from openuni.benchmark.synth.render import maps_of
 from openuni.modality import Map
@@ -132,3 +133,15 @@ def test_a_ply_file_has_every_point_and_its_colour(tmp_path):
     assert head.startswith(b"ply\nformat binary_little_endian 1.0\nelement vertex 2\nproperty float x\n")
     rows = np.frombuffer(body, [("p", "<f4", 3), ("c", "u1", 3)])
     assert (rows["p"] == cloud.points).all() and (rows["c"] == cloud.colours).all()
+
+
+def test_a_generated_clip_stands_beside_its_condition_and_what_an_expert_sees_in_it():
+    truth = small_truth()
+    rgb, map = np.full((*truth.size, 3), 90, np.uint8), maps_of(truth)["flow"]
+    given = {"modality": "flow", "sample": "s", "rgb": rgb, "frames": rgb, "seen": map, "seen_by": "flow-dis"}
+    cond = tiles(Shown(task="cond", condition=map, **given))
+    assert [one.name for one in cond] == ["condition", "original", "generated", "seen in it"]
+    assert cond[-1].mp4 == cond[0].mp4 and "flow-dis" in cond[-1].legend  # one scale
+    joint = tiles(Shown(task="joint", map=map, **given))
+    assert [one.name for one in joint] == ["generated RGB", "generated flow", "seen in it", "original"]
+    assert [one.name for one in tiles(Shown(task="text", modality="rgb", sample="s", frames=rgb))] == ["generated RGB"]

@@ -35,7 +35,7 @@ def layout(
 
     suites = [make_suite(name) for name in suite or SUITES]
     if not suite and data is not None and prompts is None:  # as the bench does
-        suites = [one for one in suites if not one.prompted]
+        suites = [one for one in suites if not (one.prompted or getattr(one, "named_only", False))]
     sources = [(one, prompts if one.prompted else data) for one in suites]
     refusals = {one.name: one.refuses(source) for one, source in sources}
     usable = [(one, source) for one, source in sources if not refusals[one.name]]

@@ -53,7 +53,7 @@ def test_a_folder_is_checked_line_by_line_and_the_run_counts_the_same(rendered, 
     np.save(folder / "est-depth" / f"{second}.npy", np.where(depth > 0.99, np.nan, depth))
     np.save(folder / "est-segmentation" / f"{first}.npy", np.zeros((FRAMES, SIDE_PX, 32), np.uint8))
     np.save(folder / "est-segmentation" / "stranger.npy", np.zeros(3))
-    checked = layout(folder, "--data", rendered)
+    checked = layout(folder, "--data", rendered, "--suite", "unibench-est")
     lines = checked.output.splitlines()
     assert checked.exit_code == 1
     assert f"1 of {3 * CLIPS} predictions are in order; 3 missing, 1 wrong, 1 nan, 1 extra" in lines

@@ -14,7 +14,7 @@ from openuni.benchmark.synth.truth import Truth
 from openuni.modality import Map
 from openuni.table import METRICS, load
 
-VERSION = "3"
+VERSION = "4"
 """Raise it when the same map gets other numbers."""
 COVERAGE = "coverage"
 """Not in METRICS: the share of the pixels that can be scored which the annotator itself calls valid."""
@@ -123,16 +123,21 @@ def _flicker(protocol: str, found: Aligned | None, truth: Truth, visible: np.nda
 
 
 def _flow(predicted: Map, truth: Truth) -> Iterator[Scored]:
-    """All pixels with a true flow; those seen again (noc) and not (occ); by speed; those the annotator calls valid."""
+    """All pixels with a true flow; those seen again (noc) and not (occ); of people and things (fg), the rest (bg); by
+    speed; those the annotator calls valid."""
     mask = truth.flow_valid & _clear(truth)
     number = np.isfinite(predicted.data).all(axis=-1)
     flags = (f"unusable:{int((mask & ~number).sum())}",) if (mask & ~number).any() else ()
     own = mask & _own_valid(predicted, mask)
     yield _coverage("flow", own, mask)
     usable = mask & number
-    # Where occlusion is not known, neither noc nor occ has a pixel.
+    # Where occlusion is not known, neither noc nor occ has a pixel; without masks all is background.
     noc, occ = (~truth.occluded, truth.occluded) if truth.has("occluded") else (False, False)
-    scopes = {"all": usable, "noc": usable & noc, "occ": usable & occ, "all" + OWN_VALID: own & number}
+    things = truth.segmentation > 0 if truth.has("segmentation") else np.False_
+    scopes = {
+        "all": usable, "noc": usable & noc, "occ": usable & occ, "fg": usable & things,
+        "bg": usable & np.logical_not(things), "all" + OWN_VALID: own & number,
+    }  # fmt: skip
     scaled = predicted.facts.get("scale") != "unknown"
     for protocol, where in (scopes | speed_masks(truth.flow, usable)).items():
         # By speed only the error itself, as Sintel gives it.
@@ -161,6 +166,11 @@ def _segmentation(predicted: Map, truth: Truth) -> Iterator[Scored]:
         scores = {int(one): float(score) for one, score in said.items()}
         yield _score("segmentation.ap", "scored", instances, (), *arrays, scores=scores)
     yield _class_miou(predicted, truth, clear)
+    people = truth.person_ids if truth.has("person_ids") else ()
+    things = clear & ~np.isin(truth.segmentation, people)
+    for protocol, where in (("clip", clear), ("things", things)):
+        count = len(np.unique(truth.segmentation[where & (truth.segmentation > 0)]))
+        yield _score("segmentation.apart", protocol, count, (), predicted.data, truth.segmentation, where)
 
 
 def _class_miou(predicted: Map, truth: Truth, clear: np.ndarray) -> Scored:

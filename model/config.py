@@ -43,6 +43,8 @@ class ModelConfig:
     """Of a clip in training, px."""
     fps: float = 16.0
     """Of a clip in training."""
+    num_maps: int | None = None
+    """Modality streams that training had side by side; more at once is nothing that was learned. None: unknown."""
 
     def __post_init__(self) -> None:
         """Check names.

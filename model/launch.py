@@ -18,9 +18,11 @@ from openuni.errors import BadInput
 from openuni.model import train_state, watch
 from openuni.model.data.clips import read_clips
 from openuni.model.data.config import LoaderConfig, size_table
+from openuni.model.grow import grown
 from openuni.model.network import PREDICTIONS, UnityVideo, network_config
 from openuni.model.pipeline import find, untrained
 from openuni.model.presets import Preset
+from openuni.model.shipped import shipped
 from openuni.model.train import Place, Run, Trainer, loader_of, step_flops
 from openuni.model.train_config import TrainConfig, changed
 from openuni.run import RunFolder
@@ -107,7 +109,7 @@ def prepared(settings: Settings) -> Prepared:
         BadInput: what was asked for does not fit together.
         UnknownName: no such preset, part or parameter.
     """
-    name, why = (settings.preset, "as asked for") if settings.preset else _fitting()
+    name, why = (settings.preset, "as asked for") if settings.preset else _fitting(settings.init)
     preset: Preset = load("model preset", MODEL_PRESETS, name)()
     loader = LoaderConfig(
         builds=tuple(settings.data),
@@ -115,11 +117,12 @@ def prepared(settings: Settings) -> Prepared:
         fps=preset.model.fps,
         sizes=_sizes(preset),
         grid=_grid(preset),
+        frame_step=preset.stride[0],
     )
     switches = _Switches.of(preset)
     parts = {"tasks": preset.model.tasks, "rendering": preset.model.rendering, "loader": loader, "network": switches}
     train, new = changed(preset.train, settings.changes, parts=parts)
-    model = replace(preset.model, tasks=new["tasks"], rendering=new["rendering"])
+    model = replace(preset.model, tasks=new["tasks"], rendering=new["rendering"], num_maps=train.num_maps)
     network = {**preset.network, **asdict(new["network"])}
     init = "" if settings.init == "none" else settings.init or (preset.init or "")
     run = Run(
@@ -144,8 +147,10 @@ class _Switches:
         return cls(**{name: value for name, value in preset.network.items() if name in cls.__dataclass_fields__})
 
 
-def _fitting() -> tuple[str, str]:
-    """The preset that fits this machine, and why."""
+def _fitting(init: str) -> tuple[str, str]:
+    """The preset of the shipped weights that are started from, else the one that fits this machine; and why."""
+    if shipped(init) is not None:
+        return init, "the shipped model's own"
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory
         if memory >= LARGE_GPU_BYTES:
@@ -267,6 +272,9 @@ def _network(ready: Prepared) -> UnityVideo:
         network.zero_heads()
         return network
     found = find(ready.init)
+    own, wanted_size = found.config.codec_options.get("size"), ready.preset.model.codec_options.get("size")
+    if found.config.codec == ready.preset.model.codec == "patch" and own != wanted_size:
+        found = replace(found, network=grown(found.network, own, wanted_size))
     same = ("num_attention_heads", "attention_head_dim", "num_layers", "in_channels", "text_dim", "patch_size")
     arguments, wanted = network_config(found.network.config), ready.network
     for name in same:

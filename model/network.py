@@ -185,6 +185,8 @@ class UnityVideo(WanTransformer3DModel):
         """Set by openuni.model.context_parallel.enable: the tokens of a clip are shared out to several ranks."""
         self.block_dtype: torch.dtype | None = None
         """Of tokens and prompts inside the blocks, if it is another one than outside; see openuni.model.parallel."""
+        self.autocast_dtype: torch.dtype | None = None
+        """Of the blocks' matrix products where weights are float32 and not shared out; see openuni.model.parallel."""
         self.init_modalities()
 
     @property
@@ -249,11 +251,13 @@ class UnityVideo(WanTransformer3DModel):
         outside = tokens[0].dtype
         if self.block_dtype is not None:
             tokens, contexts = ([one.to(self.block_dtype) for one in some] for some in (tokens, contexts))
-        for block in self.blocks:
-            if torch.is_grad_enabled() and self.gradient_checkpointing:
-                tokens = self._gradient_checkpointing_func(block, tokens, contexts, modulations, rope)
-            else:
-                tokens = block(tokens, contexts, modulations, rope)
+        half = self.autocast_dtype
+        with torch.autocast(tokens[0].device.type, half, enabled=half is not None):
+            for block in self.blocks:
+                if torch.is_grad_enabled() and self.gradient_checkpointing:
+                    tokens = self._gradient_checkpointing_func(block, tokens, contexts, modulations, rope)
+                else:
+                    tokens = block(tokens, contexts, modulations, rope)
         return [
             self._answer(stream, x_BND.to(outside), time) if stream.predict else None
             for stream, x_BND, time in zip(streams, tokens, times, strict=True)

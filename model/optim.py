@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from openuni.model.muon import StackedMuon
 from openuni.model.train_config import TrainConfig
 
 
@@ -19,7 +20,7 @@ def optimisers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Opti
     matrices = [name for name, one in named.items() if name.startswith("blocks.") and one.ndim == 2]
     if config.optimiser == "adamw" or not matrices:
         return [adamw(named.items(), config)]
-    muon = torch.optim.Muon(
+    muon = StackedMuon(
         [{"params": [named[name] for name in matrices], "times": config.muon_rate / config.learning_rate}],
         lr=config.muon_rate,
         weight_decay=config.weight_decay,
@@ -77,5 +78,6 @@ class Average:
         """Move towards the weights as they are."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, parameter in parameters:
-            self.weights[name].lerp_(parameter.detach().float(), 1 - decay)
+        named = list(parameters)
+        averages = [self.weights[name] for name, _ in named]
+        torch._foreach_lerp_(averages, [parameter.detach().float() for _, parameter in named], 1 - decay)

@@ -1,9 +1,13 @@
-"""Parallel: checkpointed activations, compiled blocks, and weights shared out to all ranks by FSDP2. In this order."""
+"""Parallel: checkpointed activations, compiled blocks, and weights shared out to all ranks by FSDP2. In this order.
+
+Muon needs whole matrices: under it every rank holds all weights, and gradients are averaged.
+"""
 
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from openuni.errors import BadInput
 from openuni.model.network import UnityVideo
@@ -20,15 +24,17 @@ def parallelise(network: UnityVideo, config: TrainConfig) -> UnityVideo:
         BadInput: the ranks cannot be split into `replicas`.
         ValueError: bfloat16 without a process group, which FSDP needs.
     """
-    half = config.dtype == "bfloat16"
-    if half and not dist.is_initialized():
+    half, whole = config.dtype == "bfloat16", config.optimiser == "muon"
+    if half and not whole and not dist.is_initialized():
         raise ValueError("bfloat16 needs an initialised process group (FSDP2 keeps the float32 weights)")
     if config.checkpoint_activations:
         network.enable_gradient_checkpointing()
     if config.compile:
         for block in network.blocks:
             block.compile(fullgraph=True)
-    if dist.is_initialized() and (half or dist.get_world_size() > 1):
+    if whole:
+        network.autocast_dtype = torch.bfloat16 if half else None
+    elif dist.is_initialized() and (half or dist.get_world_size() > 1):
         from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
         policy = MixedPrecisionPolicy(
@@ -40,6 +46,17 @@ def parallelise(network: UnityVideo, config: TrainConfig) -> UnityVideo:
         fully_shard(network, mesh=mesh)
         network.block_dtype = torch.bfloat16 if half else None
     return network
+
+
+@torch.no_grad()
+def mean_gradients(network: nn.Module) -> None:
+    """Average the gradients of all ranks, in one message."""
+    gradients = [one.grad for one in network.parameters() if one.grad is not None]
+    flat = torch.cat([one.flatten() for one in gradients])
+    dist.all_reduce(flat, op=dist.ReduceOp.SUM)
+    flat /= dist.get_world_size()
+    for one, mean in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
+        one.copy_(mean.view_as(one))
 
 
 def _mesh(network: UnityVideo, replicas: int) -> Any:

@@ -24,6 +24,7 @@ from openuni.model.presets import Preset
 from openuni.model.prompts import modality_prompt
 from openuni.model.rendering import Renderings
 from openuni.model.sampler import SAMPLERS, Given, SamplerConfig, sample
+from openuni.model.shipped import shipped
 from openuni.table import MODEL_PRESETS, load
 
 logger = logging.getLogger(__name__)
@@ -175,7 +176,8 @@ class UnityVideoPipeline:
         Args:
             task: one of TASKS.
             prompt: caption C_r. In est used only by models that were trained with it.
-            modalities: what to generate in joint and est.
+            modalities: what to generate in joint and est. In est, more than training had side by side are estimated
+                one after the other, each from the same seed.
             rgb: (T, H, W, 3) uint8 frames; est.
             maps: modality -> map, or (T, H, W, 3) uint8 drawn as the network sees it; cond. Several side by side.
             num_frames: of the clip; None: as given, or as in training.
@@ -192,6 +194,13 @@ class UnityVideoPipeline:
             BadInput: what was given does not fit the task, the model or the codec's grid.
         """
         names = self._names(task, modalities, rgb, maps or {})
+        at_once = self.config.num_maps
+        if task == "est" and at_once and len(names) > at_once:
+            given: dict[str, Any] = {
+                "rgb": rgb, "num_frames": num_frames, "height": height, "width": width, "sampler": sampler,
+                "subject": subject, "seed": seed, "progress": progress, "say": say,
+            }  # fmt: skip
+            return self._in_turn(prompt, names, at_once, modality_prompts or {}, given)
         drawn, lost = self._drawn(maps or {}, names)
         size = self._size(task, rgb, drawn, num_frames, height, width)
         sampler = sampler or self.default_sampler()
@@ -205,19 +214,19 @@ class UnityVideoPipeline:
         noise = [torch.randn(1, *shape, generator=generator).to(self.device) for _ in streams]
         spare = [torch.randn(1, *shape, generator=generator).to(self.device) for _ in streams]
         conditions: dict[str | None, np.ndarray] = dict(drawn.items()) if rgb is None else {None: rgb}
-        given = []
+        inputs = []
         for place, name in enumerate(streams):
             frames = conditions.get(name)
             latent = noise[place] if frames is None else self._encode(frames)
             modality = None
             if name is not None:
                 modality = torch.tensor([list(self.network.arguments.modalities).index(name)], device=self.device)
-            given.append(Given(latent, texts[place].to(self.device), modality, frames is None))
+            inputs.append(Given(latent, texts[place].to(self.device), modality, frames is None))
         if self.memory == "low":
             self._move(self.device)
         latents = sample(
             self.network,
-            given,
+            inputs,
             sampler,
             shift=self.config.tasks.shift,
             empty=texts[-1][0].to(self.device),
@@ -228,7 +237,7 @@ class UnityVideoPipeline:
             self._move(torch.device("cpu"))
         videos = {
             name: self._decode(latent)
-            for name, latent, one in zip(streams, latents, given, strict=True)
+            for name, latent, one in zip(streams, latents, inputs, strict=True)
             if one.generate
         }
         renderings = Renderings(self.config.rendering)
@@ -238,6 +247,19 @@ class UnityVideoPipeline:
             frames = videos[name] if name in videos else drawn[name]
             out[name] = Generated(frames, renderings.to_map(name, frames, facts={"model": self.said}))
         return Output(rgb=videos.get(None, rgb if task == "est" else None), maps=out, facts=facts)
+
+    def _in_turn(
+        self, prompt: str, names: Sequence[str], at_once: int, prompts: Mapping[str, str], given: Mapping[str, Any]
+    ) -> Output:
+        """Estimate some maps, then others."""
+        made = []
+        for start in range(0, len(names), at_once):
+            some = names[start : start + at_once]
+            own = {name: prompts[name] for name in some if name in prompts}
+            made.append(self("est", prompt, modalities=some, modality_prompts=own, **given))
+        told = {name: text for one in made for name, text in one.facts["modality_prompts"].items()}
+        facts = {**made[0].facts, "modality_prompts": told}
+        return Output(made[0].rgb, {name: one for part in made for name, one in part.maps.items()}, facts)
 
     def _names(
         self, task: str, modalities: Sequence[str], rgb: np.ndarray | None, maps: Mapping[str, Any]
@@ -460,8 +482,10 @@ def export_of(path: Path) -> Path:
     """The export that a path of a run stands for; the path itself where it stands for none.
 
     A run folder stands for its newest export, a checkpoint of training for the export of its step, and a file of
-    weights in an export for that export.
+    weights in an export for that export. A shipped model's name stands for its folder in the package.
     """
+    if (ours := shipped(str(path))) is not None:
+        return ours
     exports = sorted((one for one in path.glob("export/*") if one.name.isdigit()), key=lambda one: int(one.name))
     if exports:
         return exports[-1]

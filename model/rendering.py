@@ -57,6 +57,10 @@ class Renderings:
         """
         return self._rendering(modality).to_frames(map)
 
+    def draw(self, modality: str, map: Map) -> np.ndarray:
+        """Draw a map: the frames of `to_frames` alone, (T, H, W, 3) uint8 RGB."""
+        return self.to_frames(modality, map).frames
+
     def to_map(self, modality: str, frames: np.ndarray, *, facts: Mapping[str, Any] | None = None) -> Map:
         """Read frames, drawn or generated, as a map. Nothing of the clip is needed; height and width are the frames'.
 

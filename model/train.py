@@ -22,18 +22,18 @@ from torch import Tensor
 
 from openuni.errors import BadInput, RunFailed
 from openuni.model import checkpoint, train_state, watch
-from openuni.model.codec.frames import frames_to_tensor
+from openuni.model.codec.frames import pixels_to_tensor
 from openuni.model.config import ModelConfig
 from openuni.model.data.config import LoaderConfig
 from openuni.model.data.loader import Loader
 from openuni.model.data.plan import Plan
 from openuni.model.data.sample import SampleMaker, TrainingSample
-from openuni.model.draws import Draws
+from openuni.model.draws import Draws, noise_of
 from openuni.model.export import export
 from openuni.model.flops import tokens_of, training_flops
 from openuni.model.network import UnityVideo, network_config
 from openuni.model.optim import Average, optimisers, set_rate
-from openuni.model.parallel import parallelise
+from openuni.model.parallel import mean_gradients, parallelise
 from openuni.model.pipeline import Found, UnityVideoPipeline
 from openuni.model.prompts import modality_prompt
 from openuni.model.rendering import Renderings
@@ -80,12 +80,7 @@ class Trainer:
             network: its weights.
             place: this process.
             say: told events: say("train", step=..., loss=...).
-
-        Raises:
-            BadInput: the optimiser does not work on several ranks.
         """
-        if run.train.optimiser == "muon" and place.world > 1:
-            raise BadInput(f"optimiser=muon runs on one rank, not on {place.world}. Set optimiser=adamw.")
         self.run, self.place, self.say = run, place, say
         self.network_arguments = network_config(network.config)
         self.modalities = list(network.arguments.modalities)
@@ -96,6 +91,7 @@ class Trainer:
         self.empty = self.text.encode([""])[0].float().to(place.device)
         torch.nn.Module.to(network, place.device)  # diffusers' own is typed for something else
         self.network = parallelise(network.train(), run.train)
+        self.replicated = place.world > 1 and run.train.optimiser == "muon"
         self.optimisers = optimisers(self.network, run.train)
         self.average = Average(self.network, run.train.ema)
         self.saver = train_state.Saver(run.out, keep=run.train.keep)
@@ -166,8 +162,9 @@ class Trainer:
 
     def _reader(self, stage: int, split: str, tasks: TaskConfig, *, salt: int) -> Loader:
         choose = partial(chosen, tasks=tasks, seed=self.run.train.seed + salt, num_maps=self.run.train.num_maps)
-        config = loader_of(self.run, stage)
-        return Loader(config, split=split, rank=self.place.rank, world=self.place.world, choose=choose)
+        config, place = loader_of(self.run, stage), self.place
+        draw = self.renderings.draw
+        return Loader(config, split=split, rank=place.rank, world=place.world, choose=choose, draw=draw)
 
     def _step(self, samples: list[TrainingSample]) -> tuple[float, dict[str, Any]]:
         """One optimiser step; loss of the global batch, and what is logged of it."""
@@ -195,6 +192,8 @@ class Trainer:
         loss = float(total)
         if not math.isfinite(loss):
             self._not_finite(samples, loss)
+        if self.replicated:
+            mean_gradients(self.network)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
         for optimiser in self.optimisers:
@@ -218,23 +217,22 @@ class Trainer:
             draw(tasks, mine, one.available, num_maps=config.num_maps, step_draws=step)
             for one, mine, step in zip(samples, draws, steps, strict=True)
         ]
-        rgb = torch.cat([self._encode(one.rgb) for one in samples])
+        rgb = self._encode(self._pixels([one.rgb for one in samples]))
         maps, prompts = [], []
         masks: list[Tensor | None] = [None]
         for place in range(config.num_maps):
             names = [one.modalities[place] for one in drawn]
-            frames = [
-                self.renderings.to_frames(name, one.maps[name]).frames for name, one in zip(names, samples, strict=True)
-            ]
-            maps.append(torch.cat([self._encode(each) for each in frames]))
-            masks.append(foreground(names, frames, maps[-1].shape[2:], config.foreground_weight, device))
+            pixels = self._pixels([one.drawn[name] for name, one in zip(names, samples, strict=True)])
+            maps.append(self._encode(pixels))
+            masks.append(foreground(names, pixels, maps[-1].shape[2:], config.foreground_weight))
             words = [
                 modality_prompt(name, draw=one.wording, subject=sample.subjects or None)
                 for name, one, sample in zip(names, drawn, samples, strict=True)
             ]
             prompts.append(self.text.encode(words).float().to(device))
         streams = ["noise.rgb", *(f"noise.map.{place}" for place in range(config.num_maps))]
-        noise = [torch.stack([mine.noise(name, tuple(rgb.shape[1:])) for mine in draws]).to(device) for name in streams]
+        size = tuple(rgb.shape[1:])
+        noise = [noise_of(draws, name, size, device) for name in streams]
         made = make_batch(
             drawn,
             rgb,
@@ -248,11 +246,15 @@ class Trainer:
         )
         return drawn, made._replace(masks=masks)
 
+    def _pixels(self, clips: Sequence[np.ndarray]) -> Tensor:
+        """(B, T, H, W, 3) uint8 on the device."""
+        return torch.from_numpy(np.stack(clips)).to(self.place.device)
+
     @torch.no_grad()
-    def _encode(self, frames: Any) -> Tensor:
-        """(1, C, F, h, w) float32 latents of (T, H, W, 3) uint8 frames."""
-        latents: Tensor = self.codec.encode(frames_to_tensor(frames).to(self.place.device))
-        return latents.float()
+    def _encode(self, pixels: Tensor) -> Tensor:
+        """(B, C, F, h, w) float32 latents of (B, T, H, W, 3) uint8 pixels."""
+        pieces = [pixels] if self.codec.batched else pixels.split(1)
+        return torch.cat([self.codec.encode(pixels_to_tensor(one)).float() for one in pieces])
 
     def _not_finite(self, samples: list[TrainingSample], loss: float) -> None:
         keys = [one.key for one in samples]
@@ -347,29 +349,23 @@ def chosen(
     return draw(tasks, own, available, num_maps=num_maps, step_draws=whole).modalities
 
 
-def foreground(
-    names: Sequence[str], frames: Sequence[np.ndarray], size: Sequence[int], weight: float, device: torch.device
-) -> Tensor | None:
+def foreground(names: Sequence[str], pixels: Tensor, size: Sequence[int], weight: float) -> Tensor | None:
     """Weights of latent pixels: `weight` where a modality drawn on black shows something, else 1.
 
     Args:
         names: modality of each sample.
-        frames: (T, H, W, 3) uint8 of each.
+        pixels: (B, T, H, W, 3) uint8.
         size: frames, height and width of the latents.
         weight: of drawn latent pixels; 1: nothing is weighted.
-        device: of the answer.
 
     Returns:
         (B, 1, F, h, w) float32; None where nothing is weighted.
     """
     if weight == 1:
         return None
-    rows = []
-    for name, clip in zip(names, frames, strict=True):
-        drawn = torch.from_numpy((clip.max(axis=-1) > 0) & (name in ON_BLACK)).float()
-        pooled = torch.nn.functional.adaptive_max_pool3d(drawn[None, None], tuple(size))
-        rows.append(1 + (weight - 1) * pooled)
-    return torch.cat(rows).to(device)
+    on_black = torch.tensor([name in ON_BLACK for name in names], device=pixels.device).view(-1, 1, 1, 1)
+    drawn = ((pixels.amax(dim=-1) > 0) & on_black).float()
+    return 1 + (weight - 1) * torch.nn.functional.adaptive_max_pool3d(drawn[:, None], tuple(size))
 
 
 def loader_of(run: Run, stage: int) -> LoaderConfig:

@@ -151,6 +151,7 @@ METRICS = {
     "segmentation.miou_by_frame": "openuni.benchmark.metrics.segmentation:MIOU_BY_FRAME",
     "segmentation.class_miou": "openuni.benchmark.metrics.segmentation:CLASS_MIOU",
     "segmentation.foreground_iou": "openuni.benchmark.metrics.segmentation:FOREGROUND_IOU",
+    "segmentation.apart": "openuni.benchmark.metrics.segmentation:APART",
     "segmentation.ap": "openuni.benchmark.metrics.segmentation:AP",
     "segmentation.j": "openuni.benchmark.metrics.segmentation:J",
     "segmentation.f": "openuni.benchmark.metrics.segmentation:F",
@@ -219,6 +220,8 @@ CODECS = {
 
 MODEL_PRESETS = {
     "tiny_cpu": "openuni.model.presets:tiny_cpu",
+    "tiny_half": "openuni.model.presets:tiny_half",
+    "tiny": "openuni.model.presets:tiny",
     "wan_1_3b": "openuni.model.presets:wan_1_3b",
     "wan22_5b": "openuni.model.presets:wan22_5b",
     "wan_14b": "openuni.model.presets:wan_14b",
@@ -245,6 +248,9 @@ GENERATORS = {
     "unityvideo": "openuni.model.generator:ReleasedModel",
     "diffusers": "openuni.model.diffusers_generator:DiffusersModel",
     "preds": "openuni.benchmark.preds.generator:Predictions",
+    "constant": "openuni.benchmark.baselines:Constant",
+    "copy": "openuni.benchmark.baselines:CopyRgb",
+    "ceiling": "openuni.benchmark.baselines:Ceiling",
 }
 """What `openuni bench --model SCHEME:REST` scores; openuni/generator.py has the door they stand behind."""
 

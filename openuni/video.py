@@ -276,7 +276,8 @@ def _reformatter() -> Callable[..., Any]:
 
     exact = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
     reformatter = VideoReformatter()
-    return lambda frame, **to: reformatter.reformat(frame, interpolation=exact, **to)
+    # One thread: handing a small frame to others takes longer than converting it, and a large one gains nothing.
+    return lambda frame, **to: reformatter.reformat(frame, interpolation=exact, threads=1, **to)
 
 
 def _decoded(content: bytes) -> Iterator[Any]:

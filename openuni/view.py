@@ -13,6 +13,9 @@ from openuni.engine.stage import Drop
 from openuni.frames import DecodeError, Frames, FrameTarget, VideoInfo, probe, read_frames
 from openuni.modality import Map
 
+SUBJECTS = "subjects"
+"""A published fact that stands in a sample's json by itself; see openuni.subjects."""
+
 
 class ClipView:
     """What a build's stage is called with."""
@@ -72,7 +75,8 @@ class ClipView:
             "group": clip.group,
             "start_s": clip.start_s,
             "end_s": clip.end_s,
-            "published": dict(clip.published),
+            "published": {name: value for name, value in clip.published.items() if name != SUBJECTS},
+            **({SUBJECTS: clip.published[SUBJECTS]} if clip.published.get(SUBJECTS) else {}),
             "original": {"width": self.info.width, "height": self.info.height, "fps": self.info.fps},
         }
 

@@ -7,6 +7,7 @@ threshold; with scores it is COCO's, a clip standing for an image. Classes count
 """
 
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +73,19 @@ def miou(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = Non
     """
     iou = overlaps(predicted, true, valid).iou
     return ratio(iou[match(iou)].sum(), len(iou))
+
+
+def apart(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = None) -> float:
+    """Share of pairs of true instances whose commonest estimated ids differ, neither being background; 1 is perfect.
+
+    An instance's commonest id is that of most of its pixels over the clip. NaN with fewer than two true instances.
+    Shapes as in `overlaps`.
+    """
+    check_shapes(true.shape, predicted=predicted, **({} if valid is None else {"valid": valid}))
+    p, g = (predicted.ravel(), true.ravel()) if valid is None else (predicted[valid], true[valid])
+    commonest = [int(np.bincount(p[g == one]).argmax()) for one in np.unique(g[g > 0])]
+    pairs = list(combinations(commonest, 2))
+    return ratio(sum(a != b and min(a, b) > 0 for a, b in pairs), len(pairs))
 
 
 def miou_by_frame(predicted: np.ndarray, true: np.ndarray, valid: np.ndarray | None = None) -> float:
@@ -238,6 +252,14 @@ MIOU_BY_FRAME = Metric(
     protocol="Hungarian in every frame; mean over (true instance, frame)",
     source="ours, to tell wrong masks from unstable ids",
     function=miou_by_frame,
+)
+APART = Metric(
+    name="segmentation.apart",
+    unit="1",
+    higher_is_better=True,
+    protocol="commonest id over the clip; pairs of true instances",
+    source="ours, to tell whether a model gives things numbers of their own",
+    function=apart,
 )
 FOREGROUND_IOU = Metric(
     name="segmentation.foreground_iou",

@@ -13,6 +13,7 @@ from openuni.benchmark.synth.frozen import OFFICIAL_SEED
 from openuni.benchmark.synth.job import RenderConfig, render_run
 from openuni.engine.local import LocalEngine
 from openuni.errors import BadInput
+from openuni.subjects import subject_phrase
 
 SMALL_CLIPS, SMALL_SIDE_PX, SMALL_FRAMES, SMALL_SEED = 8, 256, 33, 0
 """Ours: every family, two seconds each (33 = 4 k + 1, whole latents of video codecs), two minutes of one core."""
@@ -30,6 +31,7 @@ def list_rendered(root: Path) -> Iterator[dict[str, Any]]:
     Yields:
         What clip.json says, with "path" (of rgb.mp4, relative to root), "official" (a frozen scene of UniBench) and
         "scene": clips of one scene show the same place, as the two of a refraction pair.
+        "subjects" says what moves or may move: "one person and two objects".
         "problem" instead where a clip cannot be used: unreadable_clip_json, no_rgb, no_truth.
 
     Raises:
@@ -45,6 +47,7 @@ def list_rendered(root: Path) -> Iterator[dict[str, Any]]:
             said = json.loads((folder / "clip.json").read_text())
             facts = {**{key: said[key] for key in ("caption", "family", "truth_sha256", "tier")}, **facts}
             facts["scene"] = _scene(name, str(said["family"]))
+            facts["subjects"] = _subjects(said)
             if "arrays" in said:  # an imported clip that lacks some of the truth
                 facts["arrays"] = [str(one) for one in said["arrays"]]
         except (OSError, ValueError, KeyError, TypeError):
@@ -83,6 +86,12 @@ def is_frozen(name: str) -> bool:
         name: a clip's name ("unibench-007"), or a path that has it as a part ("clips/unibench-007/rgb.mp4").
     """
     return any(_FROZEN.fullmatch(part) for part in re.split(r"[/.]", name))
+
+
+def _subjects(said: dict[str, Any]) -> str:
+    """People and things of a scene as words; empty for an imported clip whose facts do not tell."""
+    things = said.get("facts", {}).get("things", ())
+    return subject_phrase({"person": int(said.get("people") or 0), "object": len(things)}) or ""
 
 
 def _scene(name: str, family: str) -> str:

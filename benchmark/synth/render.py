@@ -14,7 +14,7 @@ from openuni.errors import BadInput, UnknownName
 from openuni.modality import Map
 from openuni.table import TIERS, load
 
-SIZE_MULTIPLE = 16  # video codecs and the model's patches want it
+SIZE_MULTIPLE = 8  # the least that small models and video codecs both can use
 HIDDEN_CONFIDENCE = 0.5  # ours: estimators give hidden joints of a person they see, less surely; drawn above 0.3
 MIN_SIZE_PX, MAX_SIZE_PX = 16, 4096
 

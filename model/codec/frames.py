@@ -22,6 +22,18 @@ def frames_to_tensor(frames: np.ndarray) -> torch.Tensor:
     return (pixels.float() / 127.5 - 1.0)[None]
 
 
+def pixels_to_tensor(pixels: torch.Tensor) -> torch.Tensor:
+    """Return clips of one size as a batch, on their device.
+
+    Args:
+        pixels: (B, T, H, W, 3) uint8 RGB.
+
+    Returns:
+        (B, 3, T, H, W) float32 in -1..1, as `frames_to_tensor` gives each.
+    """
+    return pixels.permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
+
+
 def tensor_to_frames(tensor: torch.Tensor) -> np.ndarray:
     """Return one clip of a batch of one; the exact inverse of `frames_to_tensor`, also after bfloat16 or float16.
 

@@ -15,6 +15,7 @@ class PatchCodec(VideoCodec):
     """
 
     name = "patch"
+    batched = True
 
     def __init__(self, size: int = 4) -> None:
         """Choose the square.

@@ -28,6 +28,8 @@ class VideoCodec(Protocol):
     """C means of the raw latents: a normalised latent is (raw - mean) / std."""
     std: tuple[float, ...]
     """C standard deviations of the raw latents."""
+    batched: bool = False
+    """Whether a batch of clips costs no more memory than its latents: a network's activations would."""
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the latents of clips.

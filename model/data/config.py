@@ -30,7 +30,9 @@ class LoaderConfig:
     num_maps: int = 1
     """Modality streams: a clip with fewer of the modalities is left out."""
     num_frames: tuple[int, ...] = (81,)
-    """Lengths that a batch may have, each 4n + 1 as Wan's codecs need; a clip is given the longest that it fills."""
+    """Lengths that a batch may have; a clip is given the longest that it fills."""
+    frame_step: int = 4
+    """Lengths are a multiple of this, and 1: the codec's reduction in time. Wan: 4."""
     fps: float | None = 16.0
     """Frame rate; None takes every frame as it is stored. Frames are picked by their times, never interpolated."""
     sizes: tuple[tuple[int, int], ...] = ((480, 832),)
@@ -69,11 +71,17 @@ class LoaderConfig:
         """
         if not self.builds or isinstance(self.builds, str):
             raise BadInput(f"loader.builds must be a tuple of one or more build folders, got {self.builds!r}.")
-        for name, low in (("batch_size", 1), ("num_maps", 0), ("grid", 1), ("workers", 0), ("prefetch", 1)):
+        lows = {"batch_size": 1, "num_maps": 0, "grid": 1, "frame_step": 1, "workers": 0, "prefetch": 1}
+        for name, low in lows.items():
             if getattr(self, name) < low:
                 raise BadInput(f"loader.{name} must be at least {low}, got {getattr(self, name)}.")
-        if not self.num_frames or any(length < 1 or length % 4 != 1 for length in self.num_frames):
-            raise BadInput(f"loader.num_frames must be of the form 4n + 1 (1, 5, ... 81), got {self.num_frames}.")
+        step = self.frame_step
+        if not self.num_frames or any(length < 1 or (length - 1) % step for length in self.num_frames):
+            example = ", ".join(str(1 + step * n) for n in range(2))
+            raise BadInput(
+                f"loader.num_frames must be of the form {step}n + 1 ({example}, ... {1 + 20 * step}), got "
+                f"{self.num_frames}."
+            )
         if not self.sizes or any(side < 1 or side % self.grid for size in self.sizes for side in size):
             raise BadInput(f"loader.sizes must be (height, width) in multiples of {self.grid} px, got {self.sizes}.")
         if self.fps is not None and not self.fps > 0:

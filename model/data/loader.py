@@ -21,7 +21,7 @@ from openuni.modality import Map
 from openuni.model.data.clips import read_clips
 from openuni.model.data.config import LoaderConfig
 from openuni.model.data.plan import Plan
-from openuni.model.data.sample import Choose, Replaced, SampleMaker, TrainingSample
+from openuni.model.data.sample import Choose, Draw, Replaced, SampleMaker, TrainingSample
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         choose: Choose | None = None,
+        draw: Draw | None = None,
     ) -> None:
         """Read the indexes and make the plan.
 
@@ -49,6 +50,7 @@ class Loader:
             rank: this process.
             world: how many there are; the global batch does not depend on it.
             choose: see SampleMaker. With workers it must pickle, or the platform must fork.
+            draw: see SampleMaker; likewise.
 
         Raises:
             BadInput: see `read_clips` and Plan; a batch that cannot be split evenly.
@@ -62,7 +64,7 @@ class Loader:
             raise ValueError(f"rank must be from 0 to {world - 1}, got {rank}")
         self.config = config
         self.plan = Plan(config, read_clips(config, split))
-        self.maker = SampleMaker(self.plan, train=split == "train", choose=choose)
+        self.maker = SampleMaker(self.plan, train=split == "train", choose=choose, draw=draw)
         share = config.batch_size // world
         self.indices = range(rank * share, (rank + 1) * share)
         """Places of the global batch that this rank reads. A run of them, so that each rank has all groups."""
@@ -172,6 +174,7 @@ class Packed(NamedTuple):
 def packed(sample: TrainingSample) -> Packed:
     """Take a sample's arrays out of it."""
     tensors = {"rgb": sample.rgb, "times_s": sample.times_s}
+    tensors |= {f"{name}/drawn": frames for name, frames in sample.drawn.items()}
     facts = {}
     for name, map in sample.maps.items():
         facts[name] = dict(map.facts)
@@ -179,7 +182,8 @@ def packed(sample: TrainingSample) -> Packed:
         if map.valid is not None:
             tensors[f"{name}/valid"] = map.valid
         tensors |= {f"{name}/arrays/{key}": array for key, array in map.arrays.items()}
-    words = {name: getattr(sample, name) for name in TrainingSample.__slots__ if name not in ("rgb", "times_s", "maps")}
+    apart = ("rgb", "times_s", "maps", "drawn")
+    words = {name: getattr(sample, name) for name in TrainingSample.__slots__ if name not in apart}
     words["replaced"] = [tuple(one) for one in sample.replaced]
     return Packed({**words, "facts": facts}, {name: torch.from_numpy(array) for name, array in tensors.items()})
 
@@ -194,6 +198,7 @@ def unpacked(packed: Packed) -> TrainingSample:
     if "failed" in words:
         raise RunFailed(words["failed"])
     arrays = {name: tensor.numpy() for name, tensor in packed.tensors.items()}
+    drawn = {key.removesuffix("/drawn"): array for key, array in arrays.items() if key.endswith("/drawn")}
     maps = {}
     for name, facts in words.pop("facts").items():
         prefix = f"{name}/arrays/"
@@ -201,7 +206,7 @@ def unpacked(packed: Packed) -> TrainingSample:
         maps[name] = Map(data=arrays[f"{name}/data"], valid=arrays.get(f"{name}/valid"), arrays=rest, facts=facts)
     words["available"] = tuple(words["available"])
     words["replaced"] = tuple(Replaced(*one) for one in words["replaced"])
-    return TrainingSample(**words, rgb=arrays["rgb"], times_s=arrays["times_s"], maps=maps)
+    return TrainingSample(**words, rgb=arrays["rgb"], times_s=arrays["times_s"], maps=maps, drawn=drawn)
 
 
 def _start_worker(number: int) -> None:

@@ -32,6 +32,8 @@ MAX_ATTEMPTS = 16
 DAMAGE = (ValueError, KeyError, OSError)
 """What reading a damaged or missing sample raises: decoders, checksums, json; files."""
 
+Draw = Callable[[str, Map], np.ndarray]
+"""(modality, map at the batch's size) -> (T, H, W, 3) uint8, what the network is shown."""
 Choose = Callable[[int, int, Sequence[str]], Sequence[str]]
 """(step, index, modalities that the clip has) -> those to read. Must be a function of its arguments."""
 
@@ -64,6 +66,8 @@ class TrainingSample:
     """(T,) float64, of the frames in their source."""
     maps: Mapping[str, Map] = field(default_factory=dict)
     """Modality -> map of the same T, H, W. A missing one is a missing key."""
+    drawn: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Modality -> (T, H, W, 3) uint8 frames, where the loader was told to draw; those then are not in `maps`."""
     flipped: bool = False
     replaced: tuple[Replaced, ...] = ()
     """Clips that should have stood here and could not be read."""
@@ -72,15 +76,18 @@ class TrainingSample:
 class SampleMaker:
     """Makes the samples of a plan. Pickles; opens files in the process that reads."""
 
-    def __init__(self, plan: Plan, *, train: bool = True, choose: Choose | None = None) -> None:
+    def __init__(
+        self, plan: Plan, *, train: bool = True, choose: Choose | None = None, draw: Draw | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             plan: which clip stands where.
             train: windows and flips are drawn; otherwise the middle window is taken and nothing is mirrored.
             choose: which of a clip's maps to read; None reads all. A map that no stream shows need not be decoded.
+            draw: draws maps as frames, by which they are replaced; None leaves maps.
         """
-        self.plan, self.train, self.choose = plan, train, choose
+        self.plan, self.train, self.choose, self.draw = plan, train, choose, draw
         self._folders: dict[int, Files] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -140,6 +147,7 @@ class SampleMaker:
                 raise ValueError(f"{name} has {len(map.data)} frames, rgb has {stored}")
             map = fit_map(name, pick_map(name, map, picks), how)
             maps[name] = flip_map(name, map, bucket.width, mirror=_mirrored_) if flipped else settle_map_(map)
+        drawn = {} if self.draw is None else {name: self.draw(name, map) for name, map in maps.items()}
         return TrainingSample(
             step=step,
             index=index,
@@ -150,7 +158,8 @@ class SampleMaker:
             available=available,
             rgb=frames,
             times_s=times_s[picks],
-            maps=maps,
+            maps={} if drawn else maps,
+            drawn=drawn,
             flipped=flipped,
         )
 

@@ -10,11 +10,14 @@ CHOICES = {
     "depth_palette": ("spectral", "gray"),
     "flow_scale": ("fixed", "per_clip"),
     "flow_magnitude": ("linear", "sqrt"),
+    "instance_rule": ("area", "place"),
     "densepose": ("parts", "iuv"),
     "densepose_palette": ("viridis", "far"),
     "skeleton_joints": (17, 13),
 }
 """Field of RenderingConfig -> the values it may have."""
+LATER = {"instance_rule": "area"}
+"""Fields that older checkpoints do not have -> what they were drawn with."""
 MAX_INSTANCES = 9  # tab10 has ten colours; id 10 would look like tab10[0], which no drawing of the paper shows
 
 
@@ -36,6 +39,9 @@ class RenderingConfig:
     of the 8 bits (1 px at 832 wide: 27 of 255 levels instead of 3). "linear": as Middlebury's drawings."""
     max_instances: int = MAX_INSTANCES
     """Instances that get a colour, 1 to 9; the rest is background. Which: model/renderings/segmentation.py."""
+    instance_rule: str = "area"
+    """Which colour an instance gets: "area", by size; "place", by where it first appears, which a small network learns:
+    model/renderings/segmentation.py."""
     min_instance_px: int = 3
     """Side of the square that an instance must fill in at least one frame to be drawn, and to be believed when read.
     Video codecs leave thin edges in other instances' colours; each would count as an instance. 1: any pixel counts.
@@ -82,6 +88,7 @@ class RenderingConfig:
             ValueError: a field is missing (its default may have changed since), or a value does not fit.
         """
         known = [field.name for field in fields(cls)]
+        values = {**LATER, **values}
         for name in values:
             if name not in known:
                 raise UnknownName("rendering setting", name, known)
@@ -98,5 +105,5 @@ def paper() -> RenderingConfig:
 
 
 def tiny() -> RenderingConfig:
-    """Return drawings for pictures of some 24 to 64 px: 13 joints, 1 px lines, instances of any size."""
-    return RenderingConfig(skeleton_joints=13, skeleton_stick_px=0, min_instance_px=1)
+    """Return drawings for pictures of some 24 to 64 px: 13 joints, 1 px lines, instances of any size, by place."""
+    return RenderingConfig(skeleton_joints=13, skeleton_stick_px=0, min_instance_px=1, instance_rule="place")

@@ -41,7 +41,8 @@ class SkeletonRendering:
 
     def to_map(self, frames: np.ndarray) -> Map:
         """See ModalityRendering: COCO-17, confidence 1 where found. facts["joints"]: the joints that can be found."""
-        read = SKELETON.parse(frames, {"stick_px": self.stick_px(*frames.shape[1:3])})
+        stick_px = self.stick_px(*frames.shape[1:3])
+        read = SKELETON.parse(frames, {"stick_px": stick_px, "blurred": stick_px == 0})
         return Map(data=read.data, arrays=read.arrays, facts={**read.facts, "joints": self.joints})
 
     def missing(self, metric: str) -> str | None:

@@ -65,9 +65,10 @@ class HashText:
         return torch.from_numpy(out)
 
 
-def words_of(prompt: str) -> list[str]:
+@lru_cache(maxsize=65536)  # captions come again every epoch, and cleaning is what takes long
+def words_of(prompt: str) -> tuple[str, ...]:
     """Return the words of a prompt after cleaning, case-folded. Text without spaces between words is one word."""
-    return WORD.findall(clean(prompt).casefold())
+    return tuple(WORD.findall(clean(prompt).casefold()))
 
 
 @lru_cache(maxsize=65536)

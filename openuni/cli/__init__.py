@@ -9,6 +9,7 @@ import typer
 
 from openuni import __version__
 from openuni.cli.bench import bench
+from openuni.cli.bench_beside import beside_command
 from openuni.cli.bench_compare import compare_runs
 from openuni.cli.bench_layout import layout
 from openuni.cli.bench_report import report_run
@@ -26,6 +27,7 @@ from openuni.cli.show import show
 from openuni.cli.train import train
 from openuni.cli.unibench import unibench
 from openuni.cli.unibench_curate import curate_build
+from openuni.cli.unibench_training_set import training_set
 from openuni.cli.weights import weights
 from openuni.env import prepare
 from openuni.errors import OpenUniError, RunFailed
@@ -53,6 +55,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(unibench, name="unibench")
 for name, command in (
     ("layout", layout),
+    ("beside", beside_command),
     ("compare", compare_runs),
     ("table", print_table),
     ("report", report_run),
@@ -61,6 +64,7 @@ for name, command in (
 ):
     bench.command(name)(command)
 unibench.command("curate")(curate_build)
+unibench.command("training-set")(training_set)
 app.add_typer(weights, name="weights")
 
 

@@ -35,7 +35,7 @@ def render(
     tier: Annotated[
         str, typer.Option(help="What draws RGB: fast (numpy), photo (path-traced). Truth is the same for all.")
     ] = "fast",
-    size: Annotated[str, typer.Option(help="Side of the picture in px, or WIDTHxHEIGHT; multiples of 16.")] = "512",
+    size: Annotated[str, typer.Option(help="Side of the picture in px, or WIDTHxHEIGHT; multiples of 8.")] = "512",
     frames: Annotated[int, typer.Option(help="Frames per clip, at 16 per second.")] = 48,
     families: Annotated[
         list[str] | None,

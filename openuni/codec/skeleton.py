@@ -18,6 +18,7 @@ import numpy as np
 
 from openuni.codec.skeleton_drawing import draw, stick_width
 from openuni.codec.skeleton_parsing import read_people, track
+from openuni.codec.skeleton_soft import read_blurred
 from openuni.codec.storage import check_array, check_rest, own_facts, pack, unpack
 from openuni.modality import Encoded, Map, Modality, Rendering
 
@@ -103,11 +104,16 @@ class Skeleton(Modality):
     def parse(self, frames: np.ndarray, scale: Mapping[str, Any], *, profile: str = "openuni") -> Map:
         """Find the joints of our own palette. Only K = 17: hands and face are not read.
 
+        With scale["blurred"], frames where nobody is found are read by openuni/codec/skeleton_soft.py.
+
         Joints are blobs of their colour; persons are joints tied by drawn limbs. Confidence is 1 where a joint was
         found, else 0. What falls short, and measured errors: docs/codecs.md.
         """
         _check_profile(profile)
-        data = track(read_people(frames, int(scale["stick_px"])), max_step_px=max(frames.shape[1:3]) / 6)
+        people = read_people(frames, int(scale["stick_px"]))
+        if scale.get("blurred"):
+            people = [sharp if len(sharp) else read_blurred(frame) for sharp, frame in zip(people, frames, strict=True)]
+        data = track(people, max_step_px=max(frames.shape[1:3]) / 6)
         facts = {"height": int(frames.shape[1]), "width": int(frames.shape[2])}
         return Map(data=data, arrays={"track_ids": np.arange(data.shape[1], dtype=np.int64)}, facts=facts)
 

@@ -79,5 +79,5 @@ class Synthetic(Source):
             caption=clean_text(str(facts["caption"])),
             licence=IMPORTED.format(tier) if tier in IMPORTERS and self.licence == LICENCE else self.licence,
             group=self.group or str(facts["family"]),
-            published={"family": str(facts["family"]), "tier": tier},
+            published={"family": str(facts["family"]), "tier": tier, "subjects": str(facts["subjects"])},
         )

@@ -50,6 +50,22 @@ def expected(build):
     return read(Loader(config(build)))
 
 
+def drawn_dark(name, map):
+    """Stands for a rendering: depends on the modality and on the map that it is given."""
+    return np.full((*map.data.shape[:1], 4, 4, 3), len(name), np.uint8)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_reader_that_draws_hands_on_frames_in_place_of_maps(build, workers):
+    plain = next(iter(Loader(config(build)).batches(0, 1)))
+    drawn = next(iter(Loader(config(build, workers=workers), draw=drawn_dark).batches(0, 1)))
+    for one, other in zip(plain, drawn, strict=True):
+        assert other.maps == {} and set(other.drawn) == set(one.maps) and one.drawn == {}
+        for name, frames in other.drawn.items():
+            assert np.array_equal(frames, drawn_dark(name, one.maps[name])) and frames.dtype == np.uint8
+        assert np.array_equal(one.rgb, other.rgb)
+
+
 def test_samples_have_the_batch_s_size_and_maps_that_pass_their_checks(build):
     loader = Loader(config(build, sizes=((16, 32),), fps=FPS / 2))
     for batch in loader.batches(0, 3):

@@ -204,6 +204,7 @@ def test_dropped_flow_counts_as_absent_where_frames_are_left_out(tmp_path):
     ("changes", "message"),
     [
         ({"num_frames": (8,)}, "loader.num_frames must be of the form 4n + 1 (1, 5, ... 81), got (8,)."),
+        ({"num_frames": (4,), "frame_step": 2}, "loader.num_frames must be of the form 2n + 1 (1, 3, ... 41)"),
         ({"sizes": ((32, 40),)}, "loader.sizes must be (height, width) in multiples of 16 px, got ((32, 40),)."),
         ({"modalities": ("depth",)}, "No clip has depth: "),
         ({"num_frames": (13,)}, "No clip has 13 frames: the longest has 9 (9 stored at 8 fps)."),

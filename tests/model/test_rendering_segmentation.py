@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from openuni.modality import Map
 from openuni.model.rendering import RenderingConfig, Renderings
-from openuni.model.renderings.segmentation import instance_order, solid_ids
+from openuni.model.renderings.segmentation import instance_cells, instance_order, solid_ids
 from openuni.video import decode_rgb, encode_rgb_mp4
 from tests.openuni.codec_cases import label_frames
 
@@ -28,10 +30,21 @@ def test_equal_areas_above_each_other_go_downwards():
     assert instance_order(ids) == [5, 2]
 
 
+def test_by_place_an_instance_has_the_number_of_its_cell_and_the_next_where_that_is_taken():
+    ids = np.zeros((2, 6, 6), np.uint8)
+    ids[0, :2, :2] = 4  # first cell
+    ids[0, 2, 2] = 8  # middle cell, the fifth
+    ids[0, 3, 3] = 2  # the middle cell too
+    ids[1, 5, 5] = 6  # last cell, in the second frame
+    assert instance_cells(ids, [4, 8, 2, 6], 9) == {4: 1, 8: 5, 2: 6, 6: 9}
+    assert instance_cells(ids, [6], 4) == {6: 1}  # nine cells on four numbers
+
+
+@pytest.mark.parametrize("rule", ["area", "place"])
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.uint8, (2, 4, 6), elements=st.integers(0, 9)))
-def test_up_to_nine_instances_come_back_exactly_under_their_numbers(ids):
-    renderings = Renderings(SMALL_TOO)
+def test_up_to_nine_instances_come_back_exactly_under_their_numbers(rule, ids):
+    renderings = Renderings(replace(SMALL_TOO, instance_rule=rule))
     drawn = renderings.to_frames("segmentation", Map(data=ids))
     read = renderings.to_map("segmentation", drawn.frames).data
     names = np.array([0, *drawn.known["ids"]], np.uint8)

@@ -333,7 +333,7 @@ def test_truth_becomes_maps_that_the_modalities_take():
 
 def test_bad_sizes_and_policies_are_one_line():
     scene = still([GROUND])
-    with pytest.raises(BadInput, match="Size 100x64: sides must be multiples of 16 from 16 to 4096 px, and 100 is not"):
+    with pytest.raises(BadInput, match="Size 100x64: sides must be multiples of 8 from 16 to 4096 px, and 100 is not"):
         render_clip(scene, height=64, width=100, tier=None)
     with pytest.raises(UnknownName, match="Did you mean 'see_through'"):
         render_clip(scene, height=64, width=64, tier=None, behind_glass="see_thru")

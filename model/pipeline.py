@@ -259,7 +259,8 @@ class UnityVideoPipeline:
             made.append(self("est", prompt, modalities=some, modality_prompts=own, **given))
         told = {name: text for one in made for name, text in one.facts["modality_prompts"].items()}
         facts = {**made[0].facts, "modality_prompts": told}
-        return Output(made[0].rgb, {name: one for part in made for name, one in part.maps.items()}, facts)
+        maps = {name: one for part in made for name, one in part.maps.items()}
+        return Output(rgb=made[0].rgb, maps=maps, facts=facts)
 
     def _names(
         self, task: str, modalities: Sequence[str], rgb: np.ndarray | None, maps: Mapping[str, Any]

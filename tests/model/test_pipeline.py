@@ -1,6 +1,7 @@
 """Generation, through the class and the command line: what goes where, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from tests.model.tiny import wan
 
 TINY = "preset:tiny_cpu"
 FAST = SamplerConfig(solver="euler", steps=2)
-FRAMES, SIDE = 5, 32
+FRAMES, SIDE = 3, 24
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,17 @@ def test_low_memory_gives_the_same_clip(pipeline):
     assert low._text is None
 
 
+def test_maps_that_were_not_trained_side_by_side_are_estimated_in_turn(pipeline, monkeypatch):
+    trained = replace(pipeline, config=replace(pipeline.config, num_maps=1))
+    seen = seen_by(trained, monkeypatch)
+    rgb = np.random.default_rng(0).integers(0, 256, (FRAMES, SIDE, SIDE, 3), np.uint8)
+    both = trained("est", modalities=["depth", "flow"], rgb=rgb, sampler=FAST, modality_prompts={"flow": "motion"})
+    assert {len(streams) for streams in seen} == {2}  # RGB and one map
+    alone = trained("est", modalities=["flow"], rgb=rgb, sampler=FAST, modality_prompts={"flow": "motion"})
+    assert list(both.maps) == ["depth", "flow"] and both.facts["modality_prompts"]["flow"] == "motion"
+    assert np.array_equal(both.maps["flow"].frames, alone.maps["flow"].frames)
+
+
 def test_modality_prompts_and_subjects_reach_the_maps_stream(pipeline, monkeypatch):
     seen = seen_by(pipeline, monkeypatch)
     pipeline("joint", "x", modalities=["segmentation"], sampler=FAST, subject="two dogs")
@@ -141,12 +153,12 @@ def test_wan_weights_say_that_their_modality_layers_are_untrained(tmp_path):
         ({"task": "text", "modalities": ["depth"]}, "Task text takes no rgb, maps or modalities"),
         ({"task": "joint", "modalities": ["normals"]}, "has no head for 'normals'; it has depth, flow"),
         ({"task": "joint", "modalities": ["depth", "depth"]}, "depth is asked for twice"),
-        ({"task": "text", "height": 30}, "height must be a multiple of 4, got 30: use 28 or 32"),
+        ({"task": "text", "height": 32}, "height must be a multiple of 3, got 32: use 30 or 33"),
         ({"task": "text", "num_frames": 0}, "num_frames must be at least 1, got 0"),
         ({"task": "est", "modalities": ["depth"], "rgb": clip(), "width": 64}, "was asked for"),
         (
-            {"task": "cond", "maps": {"depth": depth_map(), "flow": clip(side) if (side := 3) else None}},
-            r"The clips given differ: depth \(5, 32, 32\), flow \(3, 32, 32\)",
+            {"task": "cond", "maps": {"depth": depth_map(), "flow": clip(frames) if (frames := 2) else None}},
+            r"The clips given differ: depth \(3, 24, 24\), flow \(2, 24, 24\)",
         ),
         ({"task": "text", "prompt": "word " * 65}, "a prompt may have 64 words, got 65"),
         (
@@ -161,8 +173,6 @@ def test_wan_weights_say_that_their_modality_layers_are_untrained(tmp_path):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_does_not_fit_is_one_clear_line(pipeline, arguments, message):
-    from dataclasses import replace
-
     arguments = dict(arguments)
     tasks = arguments.pop("tasks", None)
     used = (
@@ -186,14 +196,14 @@ def test_command_estimates_then_generates_from_what_it_estimated(tmp_path):
     written = {path.name for path in (tmp_path / "est").iterdir()}
     assert written == {"rgb.mp4", "depth.mp4", "depth.npz", "panel.png", "generate.json"}
     facts = json.loads((tmp_path / "est/generate.json").read_text())
-    assert (facts["num_frames"], facts["height"], facts["width"]) == (5, 32, 52)  # 80 / 48 of 32, down to the grid
+    assert (facts["num_frames"], facts["height"], facts["width"]) == (3, 24, 39)  # 80 / 48 of 24, down to the grid
     assert facts["trained"] is False and facts["task"] == "est" and facts["sampler"]["steps"] == 2
     assert "untrained" in result.stderr
-    for name in ("depth.npz", "depth.mp4"):
+    for name, width in (("depth.npz", 38), ("depth.mp4", 36)):  # H.264 wants even sides, the grid of 3 px its multiples
         out = tmp_path / f"cond-{name}"
         result = run("--task", "cond", "--map", f"depth={tmp_path / 'est' / name}", "--prompt", "x", "--out", out)
         assert result.exit_code == 0, result.output
-        assert decode_rgb((out / "rgb.mp4").read_bytes()).frames.shape == (5, 32, 52, 3)
+        assert decode_rgb((out / "rgb.mp4").read_bytes()).frames.shape == (3, 24, width, 3)
 
 
 def test_command_never_overwrites_unasked(tmp_path):

@@ -175,12 +175,12 @@ def tuned(build: Path) -> dict[str, Map]:
 
 def _depth(maps: list[Map]) -> Map:
     """Mean disparity of each pixel; an alignment does the rest."""
-    total, count = 0.0, 0
+    total: np.ndarray = np.zeros(maps[0].data.shape[1:])
     for one in maps:
         metric = one.facts["kind"] == "metric_depth"
         disparity = np.where(np.isfinite(one.data), 1 / np.maximum(one.data, 1e-6), 0) if metric else one.data
-        total, count = total + disparity.mean(0), count + 1
-    mean = (total / count)[None].astype(np.float32)
+        total = total + disparity.mean(0)
+    mean = (total / len(maps))[None].astype(np.float32)
     return Map(data=mean, valid=np.ones(mean.shape, bool), facts={"kind": "relative_disparity"})
 
 

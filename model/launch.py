@@ -273,7 +273,7 @@ def _network(ready: Prepared) -> UnityVideo:
         return network
     found = find(ready.init)
     own, wanted_size = found.config.codec_options.get("size"), ready.preset.model.codec_options.get("size")
-    if found.config.codec == ready.preset.model.codec == "patch" and own != wanted_size:
+    if own and wanted_size and own != wanted_size:
         found = replace(found, network=grown(found.network, own, wanted_size))
     same = ("num_attention_heads", "attention_head_dim", "num_layers", "in_channels", "text_dim", "patch_size")
     arguments, wanted = network_config(found.network.config), ready.network

@@ -155,9 +155,11 @@ def _scores(maps: Mapping[str, "Map"], truth: Any) -> dict[str, float]:
     return found
 
 
-def _figure(frames: np.ndarray, words: str) -> str:
+def _figure(frames: np.ndarray | None, words: str) -> str:
     """Frames as a moving picture, enlarged pixel by pixel."""
     from PIL import Image
+
+    assert frames is not None, "cond and joint make RGB"
 
     large = frames.repeat(ENLARGED, axis=1).repeat(ENLARGED, axis=2)
     pictures = [Image.fromarray(frame) for frame in large]

@@ -218,7 +218,8 @@ class ScoreStage(Stage):
         if prediction.about["key"] != prediction_key(view.clip.clip_id, self.predicted, self.seed):
             raise ValueError("the prediction's files are another run's: run the same command again")
         prediction = replace(prediction, other=self._other(view))
-        lacks = prediction.about["lacks"]
+        # Where the answer is RGB, a map to be scored is an expert's, not one that the system drew.
+        lacks = prediction.about["lacks"] if view.task in ("est", "joint") else {}
         rows: list[list[Any]] = []
         for one in self._suite.score(view.source, view.task, view.modality, prediction):
             if reason := lacks.get(one.metric):

@@ -51,7 +51,8 @@ def test_the_truth_as_an_annotator_is_perfect_but_for_storage(benched):
             metric = load("metric", METRICS, one.metric)
             bound = bounds.get(one.metric.partition(".")[2], 0)
             assert abs(one.value - float(metric.higher_is_better)) <= bound + 1e-12, one
-    assert seen == {name for name in METRICS if name.partition(".")[0] in MODALITIES}
+    # depth.correlation compares two estimates, not one with the truth.
+    assert seen == {name for name in METRICS if name.partition(".")[0] in MODALITIES} - {"depth.correlation"}
 
 
 def test_records_have_a_row_for_every_clip_metric_and_protocol(benched):

@@ -125,12 +125,13 @@ def test_suites_of_prompts_run_only_where_they_are_named_wanted_or_there_are_no_
     rendered = render_tiny(tmp_path / "rendered")
     model, root = "tests.benchmark.generators:Truth", {"root": str(rendered)}
     clips = run(tmp_path / "clips", model, data=rendered, suites=(), settings=root, limit=1)
-    assert {suite for suite, *_ in clips.statuses} == {"unibench-est"}
+    assert {suite for suite, *_ in clips.statuses} == {"unibench-est", "unibench-gen"}
     wanted = {"prompted": True, "prompt_limit": 2}
     both = run(tmp_path / "both", model, data=rendered, suites=(), settings=root, limit=1, **wanted)
     counts = {key: counts.total() for key, counts in both.statuses.items()}
     assert counts["plain", "text", "rgb"] == 10 and counts["unibench-est", "est", "depth"] == 1
-    assert both.labels == {"unibench-est": "rendered", "plain": "2 prompts of our own"}
+    assert both.labels["unibench-est"] == both.labels["unibench-gen"] == "rendered"
+    assert both.labels["plain"] == "2 prompts of our own"
 
 
 def test_a_clip_of_one_frame_is_a_counted_row(tmp_path):

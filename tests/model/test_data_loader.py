@@ -57,8 +57,8 @@ def drawn_dark(name, map):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_reader_that_draws_hands_on_frames_in_place_of_maps(build, workers):
-    plain = next(iter(Loader(config(build)).batches(0, 1)))
-    drawn = next(iter(Loader(config(build, workers=workers), draw=drawn_dark).batches(0, 1)))
+    (plain,) = Loader(config(build)).batches(0, 1)
+    (drawn,) = Loader(config(build, workers=workers), draw=drawn_dark).batches(0, 1)
     for one, other in zip(plain, drawn, strict=True):
         assert other.maps == {} and set(other.drawn) == set(one.maps) and one.drawn == {}
         for name, frames in other.drawn.items():

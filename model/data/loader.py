@@ -86,6 +86,8 @@ class Loader:
         pin = self.config.pin and torch.cuda.is_available()
         if self.config.pin and not pin:
             logger.warning("loader.pin has no effect: this machine has no GPU that PyTorch can use")
+        if parallel:
+            _calm_opencv()
         loaded = DataLoader(
             _Places.Samples(self.maker),
             batch_size=None,  # places are handed out one by one: workers share a batch's reading
@@ -209,10 +211,15 @@ def unpacked(packed: Packed) -> TrainingSample:
     return TrainingSample(**words, rgb=arrays["rgb"], times_s=arrays["times_s"], maps=maps, drawn=drawn)
 
 
-def _start_worker(number: int) -> None:
-    """One thread for each worker: there are as many workers as cores are meant for reading."""
+def _calm_opencv() -> None:
+    """Leave OpenCV no threads before workers are forked: in a copy of a process whose pool ran, any call that touches
+    the pool waits for ever, also the one that sets its size."""
     import cv2
 
+    cv2.setNumThreads(1)
+
+
+def _start_worker(number: int) -> None:
+    """One thread for each worker: there are as many workers as cores are meant for reading."""
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)

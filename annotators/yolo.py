@@ -1,5 +1,7 @@
 """Networks of ultralytics (AGPL-3.0), imported only where one is named: detection and pose from a .pt file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,24 @@ if TYPE_CHECKING:
     import torch
 
 PERSON = "person"
+
+
+@contextmanager
+def others_untouched() -> Iterator[None]:
+    """Undo what importing ultralytics does to other libraries: it puts functions of its own in the place of OpenCV's
+    and Pillow's readers and of torch.save, for everything in the process.
+    """
+    import cv2
+    import PIL.Image
+    import torch
+
+    own = [(cv2, name, getattr(cv2, name)) for name in ("imread", "imwrite", "imshow")]
+    own += [(PIL.Image, "open", PIL.Image.open), (torch, "save", torch.save)]
+    try:
+        yield
+    finally:
+        for module, name, function in own:
+            setattr(module, name, function)
 
 
 class YoloNetwork:
@@ -35,9 +55,10 @@ class YoloNetwork:
         import torch
 
         env.prepare()  # before ultralytics reads its settings: it would look up hosts and write to the home folder
-        from ultralytics import YOLO
-        from ultralytics.nn.tasks import torch_safe_load
-        from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER
+        with others_untouched():
+            from ultralytics import YOLO
+            from ultralytics.nn.tasks import torch_safe_load
+            from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER
 
         path = found.files[-1]
         level = LOGGER.level

@@ -175,9 +175,11 @@ def save_yolo(folder: Path, name: str, *, pose: bool = False, label: str = "pers
     import yaml
 
     from openuni import env
+    from openuni.annotators.yolo import others_untouched
 
     env.prepare()  # before ultralytics reads its settings
-    from ultralytics import YOLO
+    with others_untouched():
+        from ultralytics import YOLO
 
     folder.mkdir(parents=True, exist_ok=True)
     head = [[0], 1, "Pose", ["nc", [17, 3]]] if pose else [[0], 1, "Detect", ["nc"]]

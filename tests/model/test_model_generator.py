@@ -181,7 +181,8 @@ def test_a_bench_of_a_tiny_model_does_not_depend_on_workers(folder, tmp_path):
     rendered = render_tiny(tmp_path / "rendered")
 
     def run(out, workers):
-        config = ModelBenchConfig(model=str(folder), data=rendered, out=out, settings=FAST)
+        suites = ("unibench-est",)
+        config = ModelBenchConfig(model=str(folder), data=rendered, out=out, suites=suites, settings=FAST)
         return bench_model(config, LocalEngine(workers), breaker=Breaker(), quiet=True)
 
     one, two = run(tmp_path / "one", 0), run(tmp_path / "two", 2)

@@ -265,6 +265,7 @@ def test_the_cache_leaves_no_half_file_and_names_a_folder_it_cannot_make(tmp_pat
 
 def test_without_ftfy_cleaning_is_refused_rather_than_skipped(monkeypatch):
     monkeypatch.setattr("openuni.model.pretrained.find_spec", lambda name: None)
+    words_of.cache_clear()  # words that were cleaned before are remembered
     with pytest.raises(BadInput) as error:
         HashText().encode(["a ball"])
     assert str(error.value) == "ftfy is not installed; cleaning prompts needs it: pip install ftfy"

@@ -39,7 +39,7 @@ def forms(tmp_path_factory, rendered):
     """Form -> what --model says."""
     root = tmp_path_factory.mktemp("models")
     build = write_build(root / "build", [clip(k, modalities=("flow", "depth")) for k in range(4)])
-    changes = ("steps=2", "batch_size=2", "workers=0", "validate_every=0", "flip=0", "loader.sizes=((16,16),)",
+    changes = ("steps=2", "batch_size=2", "workers=0", "validate_every=0", "flip=0", "loader.sizes=((12,12),)",
                "loader.max_upscale=9", "save_every=1")  # fmt: skip
     train_here(
         Settings(data=(build,), preset="tiny_cpu", out=str(root / "ckpt"), changes=changes, device="cpu"),
@@ -105,13 +105,13 @@ def test_what_a_run_left_is_the_same_model_under_each_of_its_names(forms):
 @pytest.mark.parametrize("form", [form for form in FORMS if form not in ("preds", "class")])
 def test_every_form_that_makes_clips_generates(forms, tmp_path, form):
     more = ["--set", "model.short_side_px=32", "--guidance", 1.5] if form == "diffusers" else []
-    sizes = ["--num-frames", 5, "--height", 32, "--width", 48]
+    sizes = ["--num-frames", 5, "--height", 48, "--width", 48]
     done = command(
         *("generate", "--model", forms[form], "--task", "text", "--prompt", "a red ball", "--steps", 1),
         *("--out", tmp_path / "out", *sizes, *more),
     )
     assert done.exit_code == 0, done.output
-    assert decode_rgb((tmp_path / "out" / "rgb.mp4").read_bytes()).frames.shape == (5, 32, 48, 3)
+    assert decode_rgb((tmp_path / "out" / "rgb.mp4").read_bytes()).frames.shape == (5, 48, 48, 3)
     told = json.loads((tmp_path / "out" / "generate.json").read_text())
     assert told["prompt"] == "a red ball" and told["sampler"]["steps"] == 1 and told["seed"] == 0
 

@@ -168,8 +168,9 @@ def test_windows_in_time_give_the_same_numbers_as_growing_clips(folder):
     decoded = codec.decode(whole)
     for length in (1, 5, 9):
         latents = codec.encode(frames[:, :, :length])
-        assert torch.equal(latents, whole[:, :, : latents.shape[2]])
-        assert torch.equal(codec.decode(latents), decoded[:, :, :length])
+        # Bit for bit on most processors; on some, convolutions of other lengths are summed in another order.
+        torch.testing.assert_close(latents, whole[:, :, : latents.shape[2]], rtol=0, atol=1e-5)
+        torch.testing.assert_close(codec.decode(latents), decoded[:, :, :length], rtol=0, atol=1e-5)
 
 
 def test_the_network_never_sees_more_than_one_window(folder):

@@ -30,7 +30,7 @@ class ClipImages:
 
             self.model: Any = load_openai_vision(found.files[0]).to(device, dtype)
             side = self.model.config.image_size
-            sizes = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+            sizes: Any = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
             self.processor = transformers.CLIPImageProcessor(**sizes)  # the other defaults are CLIP's own
             return
         self.model = load_pretrained(transformers.CLIPModel, found, model_type="clip").to(device, dtype)

@@ -59,22 +59,20 @@ demo: setup
 	$(BIN)/openuni demo
 
 # Each line goes on where it was stopped; what is finished is not done again.
+train = OMP_NUM_THREADS=$(THREADS) $(BIN)/openuni train --device cpu --out $(1) $$([ -d $(1)/checkpoints ] && echo --resume)
+beside = OMP_NUM_THREADS=1 $(BIN)/openuni bench beside --form markdown
+
 learn: setup
 	$(BIN)/openuni unibench training-set plain --out learn/plain --ray off
-	[ -d learn/ckpt/export/3600 ] || OMP_NUM_THREADS=$(THREADS) $(BIN)/openuni train --preset tiny_cpu \
-		--data learn/plain/build --out learn/ckpt --device cpu $$([ -d learn/ckpt/checkpoints ] && echo --resume)
-	OMP_NUM_THREADS=1 $(BIN)/openuni bench beside --model learn/ckpt --data learn/plain/held-out \
-		--build learn/plain/build --out learn/beside --form markdown | tee learn/table.md
+	$(call train,learn/ckpt) --preset tiny_cpu --data learn/plain/build
+	$(beside) --model learn/ckpt --data learn/plain/held-out --build learn/plain/build --out learn/beside | tee learn/table.md
 
 tiny: setup
 	$(BIN)/openuni unibench training-set varied --out tiny/varied --ray off
-	[ -d tiny/half/export/6500 ] || OMP_NUM_THREADS=$(THREADS) $(BIN)/openuni train --preset tiny_half --init none \
-		--data tiny/varied/build --out tiny/half --device cpu $$([ -d tiny/half/checkpoints ] && echo --resume)
-	[ -d tiny/ckpt/export/2500 ] || OMP_NUM_THREADS=$(THREADS) $(BIN)/openuni train --preset tiny --init tiny/half \
-		--data tiny/varied/build --out tiny/ckpt --device cpu $$([ -d tiny/ckpt/checkpoints ] && echo --resume)
+	$(call train,tiny/half) --preset tiny_half --init none --data tiny/varied/build
+	$(call train,tiny/ckpt) --preset tiny --init tiny/half --data tiny/varied/build
 	rm -rf tiny/export && $(BIN)/openuni export tiny/ckpt --out tiny/export
-	OMP_NUM_THREADS=1 $(BIN)/openuni bench beside --model tiny/export --data tiny/varied/held-out \
-		--build tiny/varied/build --out tiny/beside --form markdown | tee tiny/table.md
+	$(beside) --model tiny/export --data tiny/varied/held-out --build tiny/varied/build --out tiny/beside | tee tiny/table.md
 
 # One thread a test process: the tests use many small arrays, where threads only wait for each other.
 test: setup

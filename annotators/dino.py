@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from openuni.annotators.device import Batches
-from openuni.annotators.expert import fill, read_state
+from openuni.annotators.expert import network_of
 from openuni.annotators.weights import Found
-from openuni.errors import BadInput
 
 HEAD_WIDTH = 64
 """Of all published DINO transformers."""
@@ -107,14 +106,7 @@ class DinoImages:
             BadInput: the file is damaged or for another network.
         """
         self.device, self.dtype = device, dtype
-        state = read_state(found.files[0])
-        network = dino_of(state)
-        if network is None:
-            raise BadInput(
-                f"{found.files[0]} is for another network than DINO. Fetch the file that openuni weights names."
-            )
-        fill(network, state, found.files[0])
-        self.network = network.eval().to(device, dtype)
+        self.network = network_of(found.files[0], dino_of, "DINO").to(device, dtype)
 
     def features(self, pixels: Tensor, batches: Batches) -> Tensor:
         """Return (N, D) float32 features on the CPU, not normalised.

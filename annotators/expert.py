@@ -1,6 +1,6 @@
 """ExpertStage: base of every stage whose weights the user brings. It finds and hashes them before anything runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -162,6 +162,25 @@ def fill(network: "torch.nn.Module", state: dict[str, "torch.Tensor"], path: Pat
             f"as {', '.join(wrong[:3])}. Fetch the file that openuni weights names."
         )
     network.load_state_dict(state)
+
+
+def network_of(path: Path, make: Callable[[dict[str, "torch.Tensor"]], "torch.nn.Module | None"], called: str) -> Any:
+    """Make a network of ours whose shape is read off its weights, float32, for use.
+
+    Args:
+        path: its weights, under the original names.
+        make: state -> network with random weights; None where the state is of another network.
+        called: its name, for people.
+
+    Raises:
+        BadInput: the file is damaged or for another network.
+    """
+    state = read_state(path)
+    network = make(state)
+    if network is None:
+        raise BadInput(f"{path} is for another network than {called}. Fetch the file that openuni weights names.")
+    fill(network, state, path)
+    return network.eval()
 
 
 def load_pretrained(cls: Any, found: Found, *, model_type: str) -> Any:

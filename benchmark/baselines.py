@@ -9,12 +9,13 @@ better.
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from openuni.benchmark.metrics.metric import Metric
-from openuni.benchmark.synth.files import find_clip, read_clip
+from openuni.benchmark.synth.files import find_clip, read_truth
+from openuni.benchmark.synth.render import maps_of
 from openuni.errors import BadInput
 from openuni.generator import Answer, Ask, Size, Unanswerable
 from openuni.modality import Map
@@ -31,48 +32,60 @@ SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 NUM_PARTS = 25
 
 
-@dataclass
-class CopyRgb:
-    """Reads the frames as if they were the drawn map."""
-
-    rendering: str
-    """Name of RENDERINGS that they are read by."""
-
-    @property
-    def name(self) -> str:
-        """See Generator."""
-        return "copy-RGB"
-
-    def fingerprint(self) -> str:
-        """See Generator.fingerprint."""
-        load("rendering", RENDERINGS, self.rendering)
-        return hashlib.sha256(f"copy 1 {self.rendering}".encode()).hexdigest()[:16]
-
-    def capabilities(self) -> tuple[tuple[str, str], ...]:
-        """Every estimation."""
-        return tuple(("est", name) for name in MODALITIES)
+class _Baseline:
+    """What all have in common: any size, nothing to load."""
 
     def size(self) -> Size | None:
         """Any."""
         return None
 
+    def setup(self) -> None:
+        """Nothing is loaded."""
+
+
+class _Reader(_Baseline):
+    """What reads a drawing by a rendering, of every modality."""
+
+    kind: ClassVar[str]
+    rendering: str
+
+    def fingerprint(self) -> str:
+        """See Generator.fingerprint. Frames and truth are part of each sample's own identity."""
+        load("rendering", RENDERINGS, self.rendering)
+        return hashlib.sha256(f"{self.kind} 1 {self.rendering}".encode()).hexdigest()[:16]
+
+    def capabilities(self) -> tuple[tuple[str, str], ...]:
+        """Every estimation."""
+        return tuple(("est", name) for name in MODALITIES)
+
     def describe(self) -> dict[str, Any]:
         """See Generator.describe."""
         return {"kind": "baseline", "rendering": self.rendering}
 
-    def setup(self) -> None:
-        """Nothing is loaded."""
-
-    def __call__(self, ask: Ask) -> Answer:
-        """See Generator.__call__."""
+    def read(self, modality: str, drawn: np.ndarray) -> Answer:
+        """Return what a drawing says."""
         renderings: Any = load("rendering", RENDERINGS, self.rendering)
-        assert ask.rgb is not None, "est gives RGB"
-        read = renderings.to_map(ask.modality, resized_frames(ask.rgb, height=ask.height, width=ask.width))
-        return Answer(map=read, lacks=renderings.lacks(ask.modality), rendering=ask.rgb)
+        return Answer(map=renderings.to_map(modality, drawn), lacks=renderings.lacks(modality), rendering=drawn)
 
 
 @dataclass
-class Ceiling:
+class CopyRgb(_Reader):
+    """Reads the frames as if they were the drawn map."""
+
+    rendering: str
+    """Name of RENDERINGS that they are read by."""
+
+    name: ClassVar[str] = "copy-RGB"
+    kind: ClassVar[str] = "copy"
+
+    def __call__(self, ask: Ask) -> Answer:
+        """See Generator.__call__."""
+        assert ask.rgb is not None, "est gives RGB"
+        return self.read(ask.modality, resized_frames(ask.rgb, height=ask.height, width=ask.width))
+
+
+@dataclass
+class Ceiling(_Reader):
     """Draws the truth of a rendered clip and reads it back."""
 
     data: str
@@ -80,52 +93,26 @@ class Ceiling:
     rendering: str = "tiny"
     """Name of RENDERINGS that it is drawn by."""
 
-    @property
-    def name(self) -> str:
-        """See Generator."""
-        return "ceiling"
-
-    def fingerprint(self) -> str:
-        """See Generator.fingerprint. The truth is part of each sample's own identity."""
-        load("rendering", RENDERINGS, self.rendering)
-        return hashlib.sha256(f"ceiling 1 {self.rendering}".encode()).hexdigest()[:16]
-
-    def capabilities(self) -> tuple[tuple[str, str], ...]:
-        """Every estimation."""
-        return tuple(("est", name) for name in MODALITIES)
-
-    def size(self) -> Size | None:
-        """Any."""
-        return None
-
-    def describe(self) -> dict[str, Any]:
-        """See Generator.describe."""
-        return {"kind": "baseline", "rendering": self.rendering}
-
-    def setup(self) -> None:
-        """Nothing is loaded."""
+    name: ClassVar[str] = "ceiling"
+    kind: ClassVar[str] = "ceiling"
 
     def __call__(self, ask: Ask) -> Answer:
         """See Generator.__call__."""
         renderings: Any = load("rendering", RENDERINGS, self.rendering)
-        maps = read_clip(find_clip(Path(self.data), ask.sample)).maps()
+        maps = maps_of(read_truth(find_clip(Path(self.data), ask.sample)))
         if ask.modality not in maps:
             raise Unanswerable(f"no_true_{ask.modality}")
-        drawn = renderings.draw(ask.modality, maps[ask.modality])
-        return Answer(map=renderings.to_map(ask.modality, drawn), lacks=renderings.lacks(ask.modality), rendering=drawn)
+        return self.read(ask.modality, renderings.draw(ask.modality, maps[ask.modality]))
 
 
 @dataclass
-class Constant:
+class Constant(_Baseline):
     """Gives every clip the same maps."""
 
     build: str
     """Folder of the build whose training split they are tuned on."""
 
-    @property
-    def name(self) -> str:
-        """See Generator."""
-        return "constant"
+    name: ClassVar[str] = "constant"
 
     def fingerprint(self) -> str:
         """See Generator.fingerprint."""
@@ -137,10 +124,6 @@ class Constant:
     def capabilities(self) -> tuple[tuple[str, str], ...]:
         """Estimation of what the build has."""
         return tuple(("est", name) for name in SampleReader(self.build).modalities)
-
-    def size(self) -> Size | None:
-        """Any; the build's own needs no resizing."""
-        return None
 
     def describe(self) -> dict[str, Any]:
         """See Generator.describe."""

@@ -79,10 +79,6 @@ class Measured(NamedTuple):
     """Steps -> baseline -> (gain, low, high): how much better the model is, mean over clips and its 95 % interval."""
     clips: int
 
-    def beats(self, steps: int) -> bool:
-        """Whether both gains are above 0 with 95 % confidence."""
-        return all(low > 0 for _, low, _ in self.gains[steps].values())
-
 
 def beside(config: BesideConfig, engine: Engine, *, quiet: bool = False) -> list[Measured]:
     """Run the benches, compare, write beside.json and beside.png into config.out.
@@ -201,9 +197,9 @@ def picture(config: BesideConfig, clips: int = SHOWN_CLIPS) -> bytes:
     for name in names[:: max(1, len(names) // clips)][:clips]:
         clip = read_clip(find_clip(config.data, name))
         middle = len(clip.rgb) // 2
-        tiles = [clip.rgb[middle]]
+        tiles, truth = [clip.rgb[middle]], clip.maps()
         for modality in MODALITIES:
-            tiles.append(renderings.draw(modality, clip.maps()[modality])[middle])
+            tiles.append(renderings.draw(modality, truth[modality])[middle])
             path = prediction_folder(folder, "est", modality, name, 0) / DRAWN
             drawn = decode_rgb(path.read_bytes()).frames if path.is_file() else None
             shape = tiles[0].shape[:2]

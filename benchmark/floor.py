@@ -79,7 +79,7 @@ def _drawn(modality: str, map: Map, rendering: Any, lossy: bool, fps: float) -> 
         renderings = load("rendering", RENDERINGS, rendering)
     else:  # "clusters": any palette
         renderings = own
-    frames = renderings.to_frames(modality, map).frames
+    frames = renderings.draw(modality, map)
     coded = _through_video(frames, fps) if lossy else frames
     if coded is None:
         return None

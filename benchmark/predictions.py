@@ -9,8 +9,6 @@ OUT/predictions/TASK-MODALITY/SAMPLE/seed-N/
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from openuni.engine.atomic import TEMPORARY, disk_full, is_full, sha256_of
+from openuni.engine.atomic import replacing_folder, sha256_of
 from openuni.errors import BadInput
 from openuni.generator import RGB, Answer, Ask
 from openuni.mapfile import read_map, write_map
@@ -109,10 +107,7 @@ def write_prediction(
     Raises:
         RunFailed: the disk is full.
     """
-    building = folder.with_name(f".{folder.name}{TEMPORARY}{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
-    try:
-        building.mkdir(parents=True)
+    with replacing_folder(folder) as building:
         if answer.map is not None and ask.modality != RGB:
             write_map(building / MAP, ask.modality, answer.map)
         if again is not None and again.map is not None:
@@ -141,14 +136,6 @@ def write_prediction(
             "files": {path.name: sha256_of(path) for path in sorted(building.iterdir())},
         }
         (building / ABOUT).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(building, folder)
-    except OSError as error:
-        if is_full(error):
-            raise disk_full(folder.parent) from error
-        raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def kept(folder: Path, key: str) -> bool:

@@ -24,7 +24,7 @@ def parallelise(network: UnityVideo, config: TrainConfig) -> UnityVideo:
         BadInput: the ranks cannot be split into `replicas`.
         ValueError: bfloat16 without a process group, which FSDP needs.
     """
-    half, whole = config.dtype == "bfloat16", config.optimiser == "muon"
+    half, whole = config.dtype == "bfloat16", config.whole_weights
     if half and not whole and not dist.is_initialized():
         raise ValueError("bfloat16 needs an initialised process group (FSDP2 keeps the float32 weights)")
     if config.checkpoint_activations:

@@ -91,7 +91,7 @@ class Trainer:
         self.empty = self.text.encode([""])[0].float().to(place.device)
         torch.nn.Module.to(network, place.device)  # diffusers' own is typed for something else
         self.network = parallelise(network.train(), run.train)
-        self.replicated = place.world > 1 and run.train.optimiser == "muon"
+        self.replicated = place.world > 1 and run.train.whole_weights
         self.optimisers = optimisers(self.network, run.train)
         self.average = Average(self.network, run.train.ema)
         self.saver = train_state.Saver(run.out, keep=run.train.keep)
@@ -334,7 +334,7 @@ class Trainer:
         few = SamplerConfig(solver="euler", steps=PICTURE_STEPS)
         out = pipeline("est", sample.caption, modalities=names, rgb=sample.rgb, sampler=few, seed=self.run.train.seed)
         videos = {"rgb": sample.rgb} | {
-            name: (self.renderings.to_frames(name, sample.maps[name]).frames, out.maps[name].frames) for name in names
+            name: (self.renderings.draw(name, sample.maps[name]), out.maps[name].frames) for name in names
         }
         errors = watch.errors(self.renderings, sample.maps, {name: out.maps[name].map for name in names})
         path = watch.draw(self.run.out, self.step, videos)

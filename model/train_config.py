@@ -148,6 +148,11 @@ class TrainConfig:
             raise BadInput(f"the stages' shares must add up to 1, got {[stage.share for stage in self.stages]}.")
 
     @property
+    def whole_weights(self) -> bool:
+        """Whether every rank holds all weights: Muon needs whole matrices."""
+        return self.optimiser == "muon"
+
+    @property
     def last(self) -> int:
         """The step at which this run ends."""
         return self.stop_after or self.steps

@@ -12,8 +12,6 @@ DIR/samples/KEY/masks/00000.png    ids of the objects of frame 0; another file f
 import hashlib
 import io
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from openuni.benchmark.curate.expressions import Object
-from openuni.engine.atomic import TEMPORARY, disk_full, is_full, sha256_of, write_bytes
+from openuni.engine.atomic import replacing_folder, sha256_of, write_bytes
 from openuni.errors import BadInput
 from openuni.modality import Map
 from openuni.sample import decode_members, json_member
@@ -181,20 +179,10 @@ def _is_whole(folder: Path, text: bytes, files: Mapping[str, str]) -> bool:
 
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
-    building = folder.with_name(f".{folder.name}{TEMPORARY}{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
-    try:
+    with replacing_folder(folder) as building:
         for name, content in contents.items():
             (building / name).parent.mkdir(parents=True, exist_ok=True)
             (building / name).write_bytes(content)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(building, folder)
-    except OSError as error:
-        if is_full(error):
-            raise disk_full(folder.parent) from error
-        raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _png(ids: np.ndarray) -> bytes:

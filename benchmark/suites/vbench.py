@@ -30,14 +30,8 @@ ALL = "custom"
 """Item.path of prompts of which every dimension is asked: VBench's custom_input mode."""
 
 
-class VBench(Prompted):
-    """Our own prompts or a user's: all dimensions. VBench's official list: each prompt's own, with the static filter.
-
-    An item's path is no folder here: it names the dimensions that are asked, for `score` to read.
-    """
-
-    name = VBENCH
-    title = "VBench"
+class _Scoring:
+    """What both suites score with."""
 
     @property
     def version(self) -> str:
@@ -48,6 +42,16 @@ class VBench(Prompted):
     def scorer(self) -> Scorer:
         """Finds the weights; loads none before a clip needs them."""
         return Scorer()
+
+
+class VBench(_Scoring, Prompted):
+    """Our own prompts or a user's: all dimensions. VBench's official list: each prompt's own, with the static filter.
+
+    An item's path is no folder here: it names the dimensions that are asked, for `score` to read.
+    """
+
+    name = VBENCH
+    title = "VBench"
 
     def refuses(self, data: Path | None) -> str:
         """See Suite.refuses."""
@@ -91,7 +95,7 @@ class VBench(Prompted):
         return official_prompts(said, data, counts) if is_official(said) else {}
 
 
-class VBenchClips:
+class VBenchClips(_Scoring):
     """RGB made from a map, and made jointly with one, on rendered or imported clips: all dimensions.
 
     The paper's ControlGen and JointGen. It runs only where it is named: ten generations for each clip.
@@ -103,16 +107,6 @@ class VBenchClips:
     prompted = False
     samples = 1
     named_only = True
-
-    @property
-    def version(self) -> str:
-        """See VBench.version."""
-        return f"{VERSION} ({self.scorer.describe()})"
-
-    @cached_property
-    def scorer(self) -> Scorer:
-        """See VBench.scorer."""
-        return Scorer()
 
     def refuses(self, data: Path | None) -> str:
         """See Suite.refuses."""

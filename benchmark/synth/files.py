@@ -8,8 +8,6 @@ DIR/clips/NAME/preview.png      a small picture of the middle frame
 """
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -20,13 +18,13 @@ import numpy as np
 from openuni.benchmark.synth.npz import read_npz, write_npz
 from openuni.benchmark.synth.render import RenderedClip
 from openuni.benchmark.synth.truth import BEHIND_GLASS, FACTS, UNKNOWN_GLASS, Truth
+from openuni.engine.atomic import replacing_folder
 from openuni.errors import BadInput
 
 INDEX = "unibench.parquet"
 CLIPS = "clips"
 RGB_CRF = 8  # ours: 41 to 44 dB at 512 px (what 4:2:0 chroma leaves), a sixth to an eighth of PNG's size
 PREVIEW_WIDTH_PX = 160
-TEMPORARY = ".tmp-"
 _SHAPES: dict[str, tuple[tuple[str | int, ...], str]] = {
     "depth": (("T", "H", "W"), "float32"),
     "flow": (("T", "H", "W", 2), "float32"),
@@ -61,11 +59,7 @@ def write_clip(root: Path, clip: RenderedClip, *, png: bool = False) -> dict[str
 
     from openuni.video import encode_rgb_mp4
 
-    final = root / CLIPS / clip.name
-    folder = final.with_name(f".{clip.name}{TEMPORARY}{os.getpid()}")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
+    with replacing_folder(root / CLIPS / clip.name) as folder:
         about = describe(clip)
         (folder / "truth.npz").write_bytes(write_npz(clip.truth.arrays()))
         (folder / "rgb.mp4").write_bytes(encode_rgb_mp4(clip.rgb, fps=clip.fps, crf=RGB_CRF))
@@ -77,10 +71,6 @@ def write_clip(root: Path, clip: RenderedClip, *, png: bool = False) -> dict[str
         height = max(1, round(preview.height * PREVIEW_WIDTH_PX / preview.width))
         preview.resize((PREVIEW_WIDTH_PX, height), Image.Resampling.BOX).save(folder / "preview.png")
         (folder / "clip.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(folder, final)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return about
 
 

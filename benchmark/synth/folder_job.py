@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from openuni.benchmark.synth.files import CLIPS, INDEX, TEMPORARY
+from openuni.benchmark.synth.files import CLIPS, INDEX
 from openuni.clip import Clip
+from openuni.engine.atomic import TEMPORARY
 from openuni.errors import BadInput
 from openuni.modality import Map
 from openuni.run import RunFolder

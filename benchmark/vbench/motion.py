@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from openuni.annotators.expert import fill, read_state
+from openuni.annotators.expert import network_of
 from openuni.annotators.flow_raft import SMALLEST_SIDE_PX as RAFT_SMALLEST_PX
 from openuni.annotators.flow_raft import load_raft
 from openuni.annotators.weights import Found
@@ -17,7 +17,6 @@ from openuni.benchmark.vbench.feature import Arrays, Feature, NotScored
 from openuni.benchmark.vbench.formulas import DYNAMIC_TOP, STATIC_TOP, dynamic_stride, top_mean
 from openuni.benchmark.vbench.frames import ClipFrames, padding, planes
 from openuni.benchmark.vbench.networks.amt import MULTIPLE, SMALLEST_SIDE_PX, amt_of
-from openuni.errors import BadInput
 
 UPDATES = 20
 RAFT_MULTIPLE = 8
@@ -99,13 +98,7 @@ class MiddleFeature(Feature):
 
     def load(self, found: Mapping[str, Found]) -> None:
         """See Feature.load."""
-        path = found["amt-s"].files[0]
-        state = read_state(path)
-        network = amt_of(state)
-        if network is None:
-            raise BadInput(f"{path} is for another network than AMT-S. Fetch the file that openuni weights names.")
-        fill(network, state, path)
-        self.network = network.eval().to(self.device)
+        self.network = network_of(found["amt-s"].files[0], amt_of, "AMT-S").to(self.device)
 
     def __call__(self, clip: ClipFrames) -> Arrays:
         """See Feature.__call__."""

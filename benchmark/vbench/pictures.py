@@ -8,12 +8,11 @@ import torch
 
 from openuni.annotators.clip_images import ClipImages
 from openuni.annotators.dino import DinoImages
-from openuni.annotators.expert import fill, read_state
+from openuni.annotators.expert import fill, network_of, read_state
 from openuni.annotators.weights import Found
 from openuni.benchmark.vbench.feature import Arrays, Feature
 from openuni.benchmark.vbench.frames import ClipFrames, by_parts, dino_pixels, imaging_pixels, planes
 from openuni.benchmark.vbench.networks.musiq import musiq_of
-from openuni.errors import BadInput
 
 
 class DinoFeature(Feature):
@@ -76,13 +75,7 @@ class MusiqFeature(Feature):
 
     def load(self, found: Mapping[str, Found]) -> None:
         """See Feature.load."""
-        path = found["musiq-spaq"].files[0]
-        state = read_state(path)
-        network = musiq_of(state)
-        if network is None:
-            raise BadInput(f"{path} is for another network than MUSIQ. Fetch the file that openuni weights names.")
-        fill(network, state, path)
-        self.network = network.eval().to(self.device)
+        self.network = network_of(found["musiq-spaq"].files[0], musiq_of, "MUSIQ").to(self.device)
 
     def __call__(self, clip: ClipFrames) -> Arrays:
         """See Feature.__call__."""

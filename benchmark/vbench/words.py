@@ -6,13 +6,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from openuni.annotators.expert import fill, read_state
+from openuni.annotators.expert import network_of
 from openuni.annotators.weights import Found
 from openuni.benchmark.vbench.feature import Arrays, Feature
 from openuni.benchmark.vbench.frames import ClipFrames, by_parts, middle_frames, viclip_pixels
 from openuni.benchmark.vbench.networks.bpe import Tokenizer
 from openuni.benchmark.vbench.networks.viclip import viclip_of
-from openuni.errors import BadInput
 
 FRAMES = 8
 
@@ -26,12 +25,7 @@ class ViClipFeature(Feature):
     def load(self, found: Mapping[str, Found]) -> None:
         """See Feature.load."""
         path, merges = found["viclip-l14"].files
-        state = read_state(path)
-        network = viclip_of(state)
-        if network is None:
-            raise BadInput(f"{path} is for another network than ViCLIP. Fetch the file that openuni weights names.")
-        fill(network, state, path)
-        self.network = network.eval().to(self.device)
+        self.network = network_of(path, viclip_of, "ViCLIP").to(self.device)
         self.tokenizer = Tokenizer(merges)
         self.texts: dict[str, np.ndarray] = {}
 

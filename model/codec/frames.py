@@ -18,8 +18,7 @@ def frames_to_tensor(frames: np.ndarray) -> torch.Tensor:
     """
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise ValueError(f"frames must be (T, H, W, 3) uint8, got {frames.shape} {frames.dtype}")
-    pixels = torch.from_numpy(np.ascontiguousarray(frames.transpose(3, 0, 1, 2)))
-    return (pixels.float() / 127.5 - 1.0)[None]
+    return pixels_to_tensor(torch.from_numpy(np.ascontiguousarray(frames))[None]).contiguous()
 
 
 def pixels_to_tensor(pixels: torch.Tensor) -> torch.Tensor:

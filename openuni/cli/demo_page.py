@@ -99,8 +99,9 @@ def _learned(run: Path) -> str:
 def _conditions(pipeline: "UnityVideoPipeline", clip: Any) -> str:
     """RGB from maps of a clip never seen."""
     figures = [_figure(clip.rgb, "a clip never seen; its maps are given, not its frames")]
+    truth = clip.maps()
     for name in GIVEN:
-        made = pipeline("cond", clip.caption, maps={name: clip.maps()[name]}, seed=1)
+        made = pipeline("cond", clip.caption, maps={name: truth[name]}, seed=1)
         figures += [_figure(made.maps[name].frames, f"given: {name}"), _figure(made.rgb, f"RGB from {name}")]
     return f"<h2>3. Frames from a map</h2><p>{html.escape(clip.caption)}</p>{''.join(figures)}"
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,31 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         if is_full(error):
             raise disk_full(path.parent) from error
         raise
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give a new folder that takes the place and name of `folder` only when all of it is written.
+
+    Args:
+        folder: final name; folders above it are made. One that is there is replaced.
+
+    Raises:
+        RunFailed: the disk is full; what was written is removed.
+    """
+    building = folder.with_name(f".{folder.name}{TEMPORARY}{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        building.mkdir(parents=True)
+        yield building
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(building, folder)
+    except OSError as error:
+        if is_full(error):
+            raise disk_full(folder.parent) from error
+        raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
